@@ -1,0 +1,101 @@
+package runtimes
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"sort"
+	"strings"
+	"time"
+)
+
+// Kind says whose an endpoint is.
+type Kind string
+
+// The kinds of endpoints.
+const (
+	KindMirror   Kind = "mirror"
+	KindUpstream Kind = "upstream"
+)
+
+// Endpoint is one place where a reference is asked for, and the terms on which it is. A list of them is in the order of asking.
+type Endpoint struct {
+	// URL is the manifest's, whole, as the runtime requests it, with its ?ns= where it sends one. An endpoint that is asked by digest
+	// only has {digest} in place of a tag.
+	URL  string
+	Kind Kind
+	// ResolvesTags says that the endpoint may decide what a tag means.
+	ResolvesTags bool
+	// CA is the file (several: joined by ", ") that is trusted beside the system's pool; empty in what Intent.Endpoints returns.
+	CA         string
+	PlainHTTP  bool
+	SkipVerify bool
+	// DialTimeout is zero where the runtime's own default holds.
+	DialTimeout time.Duration
+	// From is where this was said: file:line on a host, or the claim in a document.
+	From string
+
+	// Trust holds a digest per certificate that is trusted beside the system's pool; sorted.
+	Trust []string
+	// Identity is a digest of the client certificate, Header one of the headers that are sent: secrets are compared, never shown.
+	Identity, Header string
+}
+
+// manifestURL is the address under which an API root serves the manifest of a reference, under another repository name.
+func manifestURL(root, repository string, ref Ref, resolvesTags bool) string {
+	object := ref.Digest
+	if object == "" {
+		object = ref.Tag
+		if !resolvesTags {
+			object = "{digest}"
+		}
+	}
+	return root + "/" + repository + "/manifests/" + object
+}
+
+// ManifestURL is the address at which the API root (such as https://h/v2) serves the manifest of ref under its own repository name.
+func ManifestURL(root string, ref Ref, resolvesTags bool) string {
+	return manifestURL(root, ref.Repository, ref, resolvesTags)
+}
+
+// Digests returns the digest of each certificate in PEM data, sorted and without doubles.
+func Digests(data []byte) []string {
+	seen := map[string]bool{}
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			seen[sum(block.Bytes)] = true
+		}
+	}
+	var out []string
+	for s := range seen {
+		out = append(out, s)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// IdentityDigest is how a client certificate and its key are compared; empty for none.
+func IdentityDigest(cert, key []byte) string {
+	if len(cert)+len(key) == 0 {
+		return ""
+	}
+	return sum([]byte(strings.TrimSpace(string(cert)) + "\n" + strings.TrimSpace(string(key))))
+}
+
+// HeaderDigest is how the headers of an endpoint are compared; empty for none.
+func HeaderDigest(header map[string]string) string {
+	if len(header) == 0 {
+		return ""
+	}
+	lines := make([]string, 0, len(header))
+	for k, v := range header {
+		lines = append(lines, k+": "+v)
+	}
+	sort.Strings(lines)
+	return sum([]byte(strings.Join(lines, "\n")))
+}
+
+func sum(b []byte) string {
+	s := sha256.Sum256(b)
+	return hex.EncodeToString(s[:])
+}

@@ -1,0 +1,107 @@
+package runtimes
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Problem is something that was asked for and is not so, told to a person: what, where, and what to do. A Problem is an
+// answer, not a failure: the rest of the intent goes on.
+type Problem struct {
+	// Registry is the prefix that the problem is about; empty when it is about the runtime, or about a document as a whole.
+	Registry string `json:"registry,omitempty"`
+	Reason   Reason `json:"reason"`
+	// Message is one sentence without a full stop: what is so and what to do about it.
+	Message string `json:"message"`
+	// From is the claim behind it, such as "MirrorConfig/cluster registries[0]", or a file of the host.
+	From string `json:"from,omitempty"`
+}
+
+// Reason names one kind of problem, in CamelCase as in a Kubernetes condition. Each has a page under docs/reference.
+type Reason string
+
+// What a runtime cannot say at all.
+const (
+	PathPrefix      Reason = "PathPrefix"      // containerd and Docker know hosts, not paths
+	CatchAll        Reason = "CatchAll"        // "*" does not reach a registry
+	MirrorOption    Reason = "MirrorOption"    // an option of a mirror that this version does not have
+	HostsEntry      Reason = "HostsEntry"      // /etc/hosts entries, where they are not written
+	RuntimeMismatch Reason = "RuntimeMismatch" // the runtime's own parser reads our files otherwise than they were meant
+)
+
+// What somebody else has decided already.
+const (
+	Conflict       Reason = "Conflict"       // the owner of the host has an entry of his own, and onExisting keeps it
+	DuplicateClaim Reason = "DuplicateClaim" // two documents claim one prefix or one host name; the first by name has it
+	ForeignEdit    Reason = "ForeignEdit"    // somebody changed a file of ours
+)
+
+// What was asked for and is wrong or missing.
+const (
+	Invalid             Reason = "Invalid"             // a document, or one entry of it, is wrong
+	UnresolvedReference Reason = "UnresolvedReference" // a Secret or ConfigMap that is not there
+	ClearText           Reason = "ClearText"           // a plain HTTP mirror may be sent pull secrets
+)
+
+// What detection found wrong with the runtime itself.
+const (
+	RuntimeNotFound        Reason = "RuntimeNotFound"        // no runtime that we know is on this host
+	NoConfigPath           Reason = "NoConfigPath"           // containerd reads no certs.d at all
+	TwoDirectoryConfigPath Reason = "TwoDirectoryConfigPath" // containerd 2.1 to 2.4 takes "/a:/b" for one directory
+	InlineMirrors          Reason = "InlineMirrors"          // registry.mirrors in config.toml
+	UnreadableConfig       Reason = "UnreadableConfig"       // config.toml or an import cannot be read, or not understood
+	RestartPending         Reason = "RestartPending"         // config.toml is newer than the running daemon
+)
+
+// Doc returns the page that explains the reason: docs/reference/path-prefix.md for PathPrefix.
+func (r Reason) Doc() string {
+	var b strings.Builder
+	for i, c := range string(r) {
+		if unicode.IsUpper(c) && i > 0 {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(c))
+	}
+	return "docs/reference/" + b.String() + ".md"
+}
+
+// Effect says what a problem means for the entry it is about.
+type Effect int
+
+// The effects, in the order of how much they ask of a reader.
+const (
+	Noted          Effect = iota // applied all the same; worth knowing
+	InConflict                   // not applied: somebody else's entry stands
+	NotExpressible               // not applied, or not wholly: the runtime has no words for it
+	NotRead                      // applied, but the runtime does not read it
+	NotValid                     // not applied: it is wrong; what the node had stays
+)
+
+// Effect of a reason.
+func (r Reason) Effect() Effect {
+	switch r {
+	case Conflict, DuplicateClaim, ForeignEdit:
+		return InConflict
+	case PathPrefix, CatchAll, MirrorOption, HostsEntry:
+		return NotExpressible
+	case NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RuntimeNotFound:
+		return NotRead
+	case Invalid, UnresolvedReference, RuntimeMismatch:
+		return NotValid
+	default:
+		return Noted
+	}
+}
+
+// String renders a problem as one line: its subject, the message, and the page that explains it.
+func (p Problem) String() string {
+	subject := p.Registry
+	if subject == "" {
+		subject = p.From
+	}
+	if subject == "" {
+		return fmt.Sprintf("%s (%s)", p.Message, p.Reason.Doc())
+	}
+	return fmt.Sprintf("%s: %s (%s)", subject, p.Message, p.Reason.Doc())
+}
