@@ -16,6 +16,8 @@ type Intent struct {
 	Restart Restart
 	// Held are the prefixes whose wish is wrong or could not be resolved: whatever a node has for them stays as it is.
 	Held []string
+	// HeldHosts are host names of which the same is true; sorted.
+	HeldHosts []string
 }
 
 // Registry is the wish for all references that a prefix claims and no longer prefix does.

@@ -42,6 +42,8 @@ const (
 	Invalid             Reason = "Invalid"             // a document, or one entry of it, is wrong
 	UnresolvedReference Reason = "UnresolvedReference" // a Secret or ConfigMap that is not there
 	ClearText           Reason = "ClearText"           // a plain HTTP mirror may be sent pull secrets
+	NoEffect            Reason = "NoEffect"            // an entry that is fine and changes nothing
+	ExpiredCertificate  Reason = "ExpiredCertificate"  // a certificate whose time is over
 )
 
 // What detection found wrong with the runtime itself.
