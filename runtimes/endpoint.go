@@ -1,10 +1,11 @@
 package runtimes
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 )
@@ -60,26 +61,33 @@ func ManifestURL(root string, ref Ref, resolvesTags bool) string {
 
 // Digests returns the digest of each certificate in PEM data, sorted and without doubles.
 func Digests(data []byte) []string {
-	seen := map[string]bool{}
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type == "CERTIFICATE" {
-			seen[sum(block.Bytes)] = true
-		}
-	}
 	var out []string
-	for s := range seen {
-		out = append(out, s)
+	for _, der := range blocks(data, "CERTIFICATE") {
+		out = append(out, sum(der))
 	}
-	sort.Strings(out)
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
-// IdentityDigest is how a client certificate and its key are compared; empty for none.
+// IdentityDigest is how a client certificate (PEM) and its key (PEM) are compared; empty for none. What stands around the PEM blocks
+// does not count.
 func IdentityDigest(cert, key []byte) string {
-	if len(cert)+len(key) == 0 {
+	all := append(blocks(cert, "CERTIFICATE"), blocks(key, "PRIVATE KEY")...)
+	if len(all) == 0 {
 		return ""
 	}
-	return sum([]byte(strings.TrimSpace(string(cert)) + "\n" + strings.TrimSpace(string(key))))
+	return sum(bytes.Join(all, nil))
+}
+
+// blocks returns the content of the PEM blocks whose type ends so: there is PRIVATE KEY, and EC PRIVATE KEY.
+func blocks(data []byte, kind string) [][]byte {
+	var out [][]byte
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, kind) {
+			out = append(out, block.Bytes)
+		}
+	}
+	return out
 }
 
 // HeaderDigest is how the headers of an endpoint are compared; empty for none.
@@ -91,7 +99,7 @@ func HeaderDigest(header map[string]string) string {
 	for k, v := range header {
 		lines = append(lines, k+": "+v)
 	}
-	sort.Strings(lines)
+	slices.Sort(lines)
 	return sum([]byte(strings.Join(lines, "\n")))
 }
 

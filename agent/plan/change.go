@@ -77,7 +77,12 @@ type Change struct {
 	Action   runtimes.Action
 	Registry string // the prefix for whose sake; or ""
 	From     string // the claim behind it
+	// Release says that the path is its owner's again: its record goes when the change is made.
+	Release bool
 }
+
+// Silent says that the path stays as it is: only the state changes.
+func (c Change) Silent() bool { return c.Old.Same(c.New) }
 
 // Record is what the state knows of one path of ours: whose it was, what we wrote, what we are about to write.
 type Record struct {
