@@ -1,0 +1,197 @@
+package host
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mirrorlet/mirrorlet/agent/plan"
+)
+
+const (
+	statePath    = folder + "/state.json"
+	originalsDir = folder + "/originals"
+	// stateVersion changes when an older program would misread the state.
+	stateVersion = 1
+)
+
+// LoadState returns what the host remembers of us, with the originals, as it is after looking at the disk: no record has a Next. It
+// writes nothing. A host without a state gives the zero State; a state that cannot be read, or not wholly, is an error.
+func (h *Host) LoadState() (plan.State, error) {
+	d, err := h.settled()
+	if err != nil {
+		return plan.State{}, err
+	}
+	s := plan.State{References: d.References, Pending: d.Pending}
+	for _, r := range d.Records {
+		content, err := h.original(r)
+		if err != nil {
+			return plan.State{}, err
+		}
+		s.Records = append(s.Records, plan.Record{
+			Path: r.Path, Before: r.Before.node(content), Wrote: r.Wrote, Secret: r.Secret, Registry: r.Registry, From: r.From,
+		})
+	}
+	return s, nil
+}
+
+// settled is the state after looking at the paths of which it does not know whether they were written.
+func (h *Host) settled() (document, error) {
+	d, err := h.readState()
+	if err != nil {
+		return document{}, err
+	}
+	onDisk, err := h.sums(d.underWay())
+	if err != nil {
+		return document{}, fmt.Errorf("find out what an interrupted commit has written: %w", err)
+	}
+	return settle(d, onDisk), nil
+}
+
+func (h *Host) sums(paths []string) (map[string]plan.Sum, error) {
+	sums := make(map[string]plan.Sum, len(paths))
+	for _, p := range paths {
+		n, err := h.Node(p)
+		if err != nil {
+			return nil, err
+		}
+		sums[p] = n.Sum()
+	}
+	return sums, nil
+}
+
+// readState returns the state as it was written. The zero document has version 0: there is none.
+func (h *Host) readState() (document, error) {
+	n, err := h.Node(statePath)
+	switch {
+	case err != nil:
+		return document{}, err
+	case n.Kind == plan.Absent:
+		return document{}, nil
+	case n.Kind != plan.Regular:
+		return document{}, fmt.Errorf("%s is no file; put back the state that was there, without it nothing can be given back", statePath)
+	}
+	return parseState(n.Content)
+}
+
+func parseState(content []byte) (document, error) {
+	var any struct{ Version int }
+	if err := json.Unmarshal(content, &any); err != nil {
+		return document{}, broken(err)
+	}
+	if any.Version != stateVersion {
+		return document{}, fmt.Errorf("%s has version %d, and this mirrorlet knows version %d; use the mirrorlet that wrote it",
+			statePath, any.Version, stateVersion)
+	}
+	var d document
+	strict := json.NewDecoder(bytes.NewReader(content))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&d); err != nil {
+		return document{}, broken(err)
+	}
+	for _, r := range d.Records {
+		if err := checkPath(r.Path); err != nil {
+			return document{}, broken(err)
+		}
+	}
+	return d, nil
+}
+
+func broken(err error) error {
+	return fmt.Errorf("%s is damaged (%w); put it back from a backup: it is the only list of what mirrorlet wrote, and of what was there before",
+		statePath, err)
+}
+
+// original returns the content that was kept for a record; none for what is not a file.
+func (h *Host) original(r record) ([]byte, error) {
+	if r.Before.Kind != plan.Regular {
+		return nil, nil
+	}
+	path := originalPath(r.Before.Digest)
+	n, err := h.Node(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case n.Kind == plan.Absent:
+		err = errors.New("is missing")
+	case plan.Node{Kind: plan.Regular, Mode: r.Before.Mode, Content: n.Content}.Sum() != r.Before.sum():
+		err = errors.New("has other content than it was written with")
+	default:
+		return n.Content, nil
+	}
+	return nil, fmt.Errorf("%s, what %s held before mirrorlet, %w; put it back from a backup", path, r.Path, err)
+}
+
+func originalPath(digest string) string { return filepath.Join(originalsDir, digest) }
+
+// writeState replaces the state. Once it returns, a power cut leaves the old state or the new one, whole; synced says that it must
+// be the new one.
+func (h *Host) writeState(d document, synced bool) error {
+	content, err := encodeState(d)
+	if err == nil {
+		err = h.putFile(h.full(statePath), private(content), always)
+	}
+	if err == nil && synced {
+		err = h.disk.syncFolder(h.full(folder))
+	}
+	return wrap("write "+statePath, err)
+}
+
+func encodeState(d document) ([]byte, error) {
+	d.Version = stateVersion
+	content, err := json.Marshal(d)
+	return append(content, '\n'), err
+}
+
+// keepOriginals saves what the new records of ahead have as their original, so that it lasts before anything is overwritten. It
+// returns with the folder synced even if an earlier, interrupted commit wrote all of them, because that one may not have got so far.
+func (h *Host) keepOriginals(steps []step, was, ahead document) error {
+	var kept bool
+	for _, s := range steps {
+		if s.was.Kind != plan.Regular || was.index(s.Path) >= 0 {
+			continue
+		}
+		if err := h.keepOriginal(s, ahead.Records[ahead.index(s.Path)].Before.Digest); err != nil {
+			return fmt.Errorf("keep what %s holds: %w", s.Path, err)
+		}
+		kept = true
+	}
+	if !kept {
+		return nil
+	}
+	return wrap("keep originals", h.disk.syncFolder(h.full(originalsDir)))
+}
+
+func (h *Host) keepOriginal(s step, digest string) error {
+	there, err := h.Node(originalPath(digest))
+	if err != nil || bytes.Equal(there.Content, s.was.Content) && there.Kind == plan.Regular {
+		return err
+	}
+	if err := h.disk.mkdir(h.full(originalsDir)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return h.putFile(h.full(originalPath(digest)), private(s.was.Content), always)
+}
+
+// orphans are the originals that one state has and the next one has no longer.
+func orphans(was, now document) []string {
+	var digests []string
+	for _, r := range was.Records {
+		d := r.Before.Digest
+		used := slices.ContainsFunc(now.Records, func(r record) bool { return r.Before.Digest == d })
+		if d != "" && !used && !slices.Contains(digests, d) {
+			digests = append(digests, d)
+		}
+	}
+	return digests
+}
+
+// private is a file that only we may read.
+func private(content []byte) plan.Node {
+	return plan.Node{Kind: plan.Regular, Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Content: content}
+}

@@ -1,0 +1,137 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mirrorlet/mirrorlet/agent/plan"
+)
+
+// settleIn makes /var/lib/mirrorlet, and the folders around it, where they are missing. They are built under another name and appear
+// with a state in them that says they are ours: so not even a crash makes us forget what to remove on leaving.
+func (h *Host) settleIn() error {
+	missing, err := h.missing(folder)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	top := missing[0]
+	h.sweep(h.full(filepath.Dir(top)))
+	temp := tempName(h.full(filepath.Dir(top)))
+	if err := h.build(temp, missing); err != nil {
+		_ = h.removeTree(temp)
+		return fmt.Errorf("make %s: %w", top, err)
+	}
+	err = h.disk.appear(temp, h.full(top))
+	if err != nil {
+		_ = h.removeTree(temp)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) { // somebody else was faster, and his is as good
+		return fmt.Errorf("make %s: %w", top, err)
+	}
+	return wrap("make "+top, h.disk.syncFolder(h.full(filepath.Dir(top))))
+}
+
+// missing are the folders that are not there, from the outermost to the given one.
+func (h *Host) missing(dir string) ([]string, error) {
+	var missing []string
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		info, err := os.Stat(h.full(dir))
+		switch {
+		case err == nil && !info.IsDir():
+			return nil, fmt.Errorf("%s is no folder", dir)
+		case err == nil:
+			slices.Reverse(missing)
+			return missing, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("look at %s: %w", dir, reason(err))
+		}
+		missing = append(missing, dir)
+	}
+	slices.Reverse(missing)
+	return missing, nil
+}
+
+// build makes the missing folders with temp in place of the outermost, and the first state in the innermost. The folders of the
+// system are everybody's to walk through, ours is not.
+func (h *Host) build(temp string, missing []string) error {
+	dirs := []string{temp}
+	for _, path := range missing[1:] {
+		dirs = append(dirs, filepath.Join(dirs[len(dirs)-1], filepath.Base(path)))
+	}
+	for i, dir := range dirs {
+		node := plan.Node{Kind: plan.Directory, Mode: 0o755, UID: os.Geteuid(), GID: os.Getegid()}
+		if missing[i] == folder {
+			node.Mode = 0o700
+		}
+		if err := h.putFolder(dir, plan.Node{}, node); err != nil {
+			return err
+		}
+	}
+	content, err := encodeState(document{Made: missing})
+	if err != nil {
+		return err
+	}
+	if err := h.putFile(filepath.Join(dirs[len(dirs)-1], filepath.Base(statePath)), private(content), always); err != nil {
+		return err
+	}
+	slices.Reverse(dirs)
+	return h.syncFolders(dirs)
+}
+
+// Forget removes the state, the originals and the lock, and the folders around them that were not there before us and are empty. It
+// is for after the last path was given back, and refuses before.
+func (h *Host) Forget() error {
+	if _, err := os.Lstat(h.full(folder)); absent(err) {
+		return nil
+	}
+	if err := h.Lock(context.Background(), true); err != nil {
+		return err
+	}
+	defer h.Unlock()
+	d, err := h.settled()
+	if err != nil {
+		return err
+	}
+	if len(d.Records) > 0 {
+		return fmt.Errorf("forget the host: %d paths are not given back yet, such as %s", len(d.Records), d.Records[0].Path)
+	}
+	if err := h.forget(d.Made); err != nil {
+		return fmt.Errorf("forget the host: %w", err)
+	}
+	return nil
+}
+
+// forget removes the state last: until then it can be done again. A host without a state keeps its originals, which then are the
+// only trace of what was there.
+func (h *Host) forget(made []string) error {
+	if err := h.forgetOriginals(); err != nil {
+		return err
+	}
+	for _, p := range []string{lockPath, statePath} {
+		if err := h.disk.unlink(h.full(p)); err != nil && !absent(err) {
+			return fmt.Errorf("remove %s: %w", p, err)
+		}
+	}
+	for _, dir := range slices.Backward(made) {
+		if err := h.remove(h.full(dir), plan.Directory, always); err != nil && !absent(err) {
+			return fmt.Errorf("remove %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+func (h *Host) forgetOriginals() error {
+	_, err := os.Lstat(h.full(statePath))
+	if absent(err) {
+		return nil
+	}
+	if err = h.removeTree(h.full(originalsDir)); err != nil && !absent(err) {
+		return fmt.Errorf("remove %s: %w", originalsDir, err)
+	}
+	return nil
+}
