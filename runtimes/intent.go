@@ -2,6 +2,7 @@ package runtimes
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -195,4 +196,21 @@ func (m Mirror) endpoint(ref Ref, repository string) Endpoint {
 		Trust: Digests(m.TLS.CA), Identity: IdentityDigest(m.TLS.ClientCert, m.TLS.ClientKey), Header: HeaderDigest(m.AllHeaders()),
 		From: m.From,
 	}
+}
+
+// Hold returns the intent without the registries that the problems are about: what a node has for them stays as it is.
+func (i Intent) Hold(problems []Problem) Intent {
+	about := func(prefix string) bool {
+		return slices.ContainsFunc(problems, func(p Problem) bool { return p.Registry == prefix })
+	}
+	rest := i
+	rest.Registries = nil
+	for _, r := range i.Registries {
+		if about(r.Prefix) {
+			rest.Held = append(slices.Clip(rest.Held), r.Prefix)
+		} else {
+			rest.Registries = append(rest.Registries, r)
+		}
+	}
+	return rest
 }

@@ -1,7 +1,6 @@
 package runtimes
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 )
@@ -102,8 +101,8 @@ func (p Problem) String() string {
 	if subject == "" {
 		subject = p.From
 	}
-	if subject == "" {
-		return fmt.Sprintf("%s (%s)", p.Message, p.Reason.Doc())
+	if subject != "" {
+		subject += ": "
 	}
-	return fmt.Sprintf("%s: %s (%s)", subject, p.Message, p.Reason.Doc())
+	return subject + p.Message + " (" + p.Reason.Doc() + ")"
 }

@@ -82,3 +82,11 @@ func (a Action) String() string {
 		return "none"
 	}
 }
+
+// Title is the runtime as a person names it: "containerd 2.4.2".
+func (f Facts) Title() string {
+	if f.Version == "" {
+		return f.Runtime
+	}
+	return f.Runtime + " " + f.Version
+}

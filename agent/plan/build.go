@@ -23,6 +23,13 @@ type Plan struct {
 	Problems []runtimes.Problem
 }
 
+// Covers says that a problem excuses the registry from being as the intent wants it.
+func (p Plan) Covers(registry string) bool {
+	return slices.ContainsFunc(p.Problems, func(problem runtimes.Problem) bool {
+		return problem.Registry == registry && problem.Reason.Effect() != runtimes.Noted && problem.Reason != runtimes.ForeignEdit
+	})
+}
+
 // Input is all that a plan depends on.
 type Input struct {
 	Intent runtimes.Intent

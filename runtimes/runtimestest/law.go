@@ -122,6 +122,11 @@ func (s Subject) law(root string, intent runtimes.Intent, ref runtimes.Ref) erro
 			s.Blank(&want[i])
 		}
 	}
+	for i := range min(len(got), len(want)) {
+		if got[i].DialTimeout != want[i].DialTimeout {
+			return fmt.Errorf("%s: endpoint %d: connect within %v, want %v", ref, i+1, got[i].DialTimeout, want[i].DialTimeout)
+		}
+	}
 	return runtimes.Obeys(ref, got, want)
 }
 
