@@ -1,0 +1,102 @@
+package parts
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// A recipe makes the program of a part at the path target. It works in the scratch folder, which is removed afterwards.
+type recipe func(ctx context.Context, p Part, scratch, target string) error
+
+// recipeOf is nil where there is none of that name.
+func recipeOf(p Part) recipe {
+	switch p.Recipe {
+	case "go":
+		return buildGo
+	case "debian":
+		return unpackDebian
+	default:
+		return nil
+	}
+}
+
+// buildGo builds through a module of its own that requires the part's. `go install` is simpler and refuses modules with an exclude in
+// their go.mod, such as containerd 1.7.
+func buildGo(ctx context.Context, p Part, scratch, target string) error {
+	ldflags := fmt.Sprintf("-s -w -X %s=%s", p.Settings["stamp"], p.Version())
+	for _, argv := range [][]string{
+		{"go", "mod", "init", "part"},
+		{"go", "get", p.Settings["package"] + "@v" + p.Version()},
+		{"go", "build", "-trimpath", "-ldflags", ldflags, "-o", target, p.Settings["package"]},
+	} {
+		if _, err := run(ctx, scratch, argv...); err != nil {
+			return err
+		}
+	}
+	return prints(ctx, target, p.Version())
+}
+
+// unpackDebian takes the program out of a package, in the version that the machine's own package sources have.
+func unpackDebian(ctx context.Context, p Part, scratch, target string) error {
+	name, tree := p.Settings["package"], filepath.Join(scratch, "tree")
+	if _, err := run(ctx, scratch, "apt-get", "download", name); err != nil {
+		return fmt.Errorf("%w\nthe lists of packages may be missing or old: apt-get update", err)
+	}
+	files, err := filepath.Glob(filepath.Join(scratch, name+"_*.deb"))
+	if err != nil || len(files) != 1 {
+		return fmt.Errorf("apt-get download %s left %d files: %v", name, len(files), err)
+	}
+	version, err := run(ctx, scratch, "dpkg-deb", "-f", files[0], "Version")
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(version, p.Version()+".") {
+		return fmt.Errorf("the package sources have %s %s, and %s.* is wanted: that is in another Debian", name, version, p.Version())
+	}
+	if _, err := run(ctx, scratch, "dpkg-deb", "-x", files[0], tree); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(tree, p.Settings["path"]), target); err != nil {
+		return err
+	}
+	return prints(ctx, target, p.Version()+".")
+}
+
+// prints makes sure that what was made runs here and is what was asked for.
+func prints(ctx context.Context, program, version string) error {
+	out, err := run(ctx, filepath.Dir(program), program, "--version")
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(out, version) {
+		return fmt.Errorf("--version prints %q, without %s", out, version)
+	}
+	return nil
+}
+
+// run returns what a command printed to its standard output. Settings of the user's own Go environment do not count.
+func run(ctx context.Context, dir string, argv ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GO111MODULE=on")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, tail(stderr.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// tail is the end of what a command complained: a compiler repeats itself for each package.
+func tail(text string) string {
+	const most = 2000
+	if len(text) > most {
+		text = "…" + text[len(text)-most:]
+	}
+	return strings.TrimSpace(text)
+}
