@@ -24,7 +24,6 @@ type Reason string
 const (
 	PathPrefix      Reason = "PathPrefix"      // containerd and Docker know hosts, not paths
 	CatchAll        Reason = "CatchAll"        // "*" does not reach a registry
-	MirrorOption    Reason = "MirrorOption"    // an option of a mirror that this version does not have
 	HostsEntry      Reason = "HostsEntry"      // /etc/hosts entries, where they are not written
 	RuntimeMismatch Reason = "RuntimeMismatch" // the runtime's own parser reads our files otherwise than they were meant
 )
@@ -84,9 +83,9 @@ func (r Reason) Effect() Effect {
 	switch r {
 	case Conflict, DuplicateClaim, ForeignEdit:
 		return InConflict
-	case PathPrefix, CatchAll, MirrorOption, HostsEntry:
+	case PathPrefix, CatchAll, HostsEntry:
 		return NotExpressible
-	case NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RuntimeNotFound:
+	case NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RestartPending, RuntimeNotFound:
 		return NotRead
 	case Invalid, UnresolvedReference, RuntimeMismatch:
 		return NotValid

@@ -162,4 +162,3 @@ func resolved(t *testing.T, root string, facts runtimes.Facts, intent runtimes.I
 	}
 	return []byte(b.String())
 }
-
