@@ -1,0 +1,64 @@
+package lab
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+)
+
+// Network is a bridge with addresses for whatever listens. They are none of 127.0.0.0/8, to which runtimes grant plain HTTP and
+// unverified TLS. It lives in the network namespace that Enter made, so the machine's own network never sees it.
+type Network struct {
+	bridge string
+	last   netip.Addr
+	subnet netip.Prefix
+}
+
+// NewNetwork makes a bridge with a subnet of its own. The kernel refuses a name that is taken, so labs side by side do not meet.
+func NewNetwork() (*Network, error) {
+	if !inside() {
+		return nil, ErrOutside
+	}
+	for range 100 {
+		a, b := byte(rand.IntN(256)), byte(rand.IntN(256))
+		n := &Network{
+			bridge: fmt.Sprintf("lab%d.%d", a, b),
+			subnet: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, a, b, 0}), 24),
+		}
+		n.last = n.subnet.Addr()
+		err := ip("link", "add", n.bridge, "type", "bridge")
+		if err == nil {
+			return n, ip("link", "set", n.bridge, "up")
+		}
+		if !strings.Contains(err.Error(), "File exists") {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("no name is left for a bridge")
+}
+
+// Address returns an address that nobody had before.
+func (n *Network) Address() (string, error) {
+	n.last = n.last.Next()
+	if !n.subnet.Contains(n.last.Next()) {
+		return "", fmt.Errorf("subnet %s is used up", n.subnet)
+	}
+	return n.last.String(), n.Add(n.last.String())
+}
+
+// Add makes an address that the caller chose, such as 172.18.0.20, one of the network's.
+func (n *Network) Add(address string) error {
+	bits := "/24"
+	if strings.Contains(address, ":") {
+		bits = "/64"
+	}
+	args := []string{"addr", "add", address + bits, "dev", n.bridge}
+	if bits == "/64" {
+		args = append(args, "nodad") // else the address cannot be bound for a second or two
+	}
+	return ip(args...)
+}
+
+// Close takes the bridge away, and its addresses with it.
+func (n *Network) Close() error { return ip("link", "del", n.bridge) }
