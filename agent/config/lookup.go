@@ -1,0 +1,237 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// lookup finds the values behind references: in the documents, else among the last good ones.
+type lookup struct {
+	values, lastGood map[string][]byte
+	used             map[string][]byte
+}
+
+// group is values of one object that only make sense together.
+type group struct {
+	object string // such as "Secret/harbor-ca"
+	// keys are alternatives; the first of them whose keys are all there counts.
+	keys [][]string
+	// check says why values that are there cannot be used, without showing them.
+	check func(values map[string][]byte) error
+}
+
+// find returns the values of a group by key. The text says why they are not those of the documents, or why there are none.
+func (l lookup) find(g group) (values map[string][]byte, why error) {
+	values, why = g.among(l.values)
+	if why != nil {
+		old, err := g.among(l.lastGood)
+		if err != nil {
+			return nil, why
+		}
+		values = old
+	}
+	for key, value := range values {
+		l.used[g.object+"/"+key] = value
+	}
+	return values, why
+}
+
+// among returns the values of the group that are in all, if they are there and of use.
+func (g group) among(all map[string][]byte) (map[string][]byte, error) {
+	for _, keys := range g.keys {
+		values := map[string][]byte{}
+		for _, key := range keys {
+			if value, ok := all[g.object+"/"+key]; ok {
+				values[key] = value
+			}
+		}
+		if len(values) < len(keys) {
+			continue
+		}
+		if err := g.check(values); err != nil {
+			return nil, fmt.Errorf("%s %w", g.object, err)
+		}
+		return values, nil
+	}
+	return nil, g.absent(all)
+}
+
+func (g group) absent(all map[string][]byte) error {
+	for key := range all {
+		if strings.HasPrefix(key, g.object+"/") {
+			var wanted []string
+			for _, keys := range g.keys {
+				wanted = append(wanted, strings.Join(keys, " and "))
+			}
+			return fmt.Errorf("%s has no %s", g.object, strings.Join(wanted, ", nor "))
+		}
+	}
+	return fmt.Errorf("%s is not there", g.object)
+}
+
+// ca finds certificates of authorities.
+func (l lookup) ca(r reference) ([]byte, error) {
+	values, why := l.find(group{r.kind + "/" + r.name, [][]string{{r.key}}, func(values map[string][]byte) error {
+		_, err := certificates(values[r.key])
+		return err
+	}})
+	return values[r.key], why
+}
+
+// clientCert finds a certificate and its key, as a Secret of type kubernetes.io/tls has them.
+func (l lookup) clientCert(name string) (cert, key []byte, why error) {
+	values, why := l.find(group{"Secret/" + name, [][]string{{"tls.crt", "tls.key"}}, func(values map[string][]byte) error {
+		if _, err := tls.X509KeyPair(values["tls.crt"], values["tls.key"]); err != nil {
+			return errors.New("holds a tls.crt and a tls.key that do not belong together, or are not PEM")
+		}
+		return nil
+	}})
+	return values["tls.crt"], values["tls.key"], why
+}
+
+// The keys of Secrets with credentials, by the types kubernetes.io/dockerconfigjson and kubernetes.io/basic-auth.
+const (
+	dockerConfigKey = ".dockerconfigjson"
+	usernameKey     = "username"
+	passwordKey     = "password"
+)
+
+// authorization finds credentials for a host, as the value of the Authorization header.
+func (l lookup) authorization(name, host string) (string, error) {
+	header := ""
+	_, why := l.find(group{"Secret/" + name, [][]string{{dockerConfigKey}, {usernameKey, passwordKey}}, func(values map[string][]byte) (err error) {
+		username, password := string(values[usernameKey]), string(values[passwordKey])
+		if config, ok := values[dockerConfigKey]; ok {
+			if username, password, err = dockerCredentials(config, host); err != nil {
+				return err
+			}
+		}
+		header, err = basic(username, password)
+		return err
+	}})
+	return header, why
+}
+
+func basic(username, password string) (string, error) {
+	control := func(c rune) bool { return c < ' ' || c == 0x7f }
+	switch {
+	case username == "":
+		return "", errors.New("has an empty user name")
+	case strings.Contains(username, ":"):
+		return "", errors.New("has a user name with a colon, which Basic authentication cannot carry")
+	case strings.ContainsFunc(username+password, control):
+		return "", errors.New("has a line break or another control character in its credentials; make it without a newline at the end")
+	}
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password)), nil
+}
+
+// dockerCredentials finds the entry of a host in a Docker config file. Keys are hosts, or URLs as docker login wrote them once.
+func dockerCredentials(config []byte, host string) (username, password string, err error) {
+	var file struct {
+		Auths map[string]struct{ Username, Password, Auth string }
+	}
+	if json.Unmarshal(config, &file) != nil {
+		return "", "", errors.New("holds a .dockerconfigjson that is not one")
+	}
+	for _, key := range slices.Sorted(maps.Keys(file.Auths)) {
+		_, bare, found := strings.Cut(key, "://")
+		if !found {
+			bare = key
+		}
+		if bare, _, _ = strings.Cut(bare, "/"); canonicalHost(bare) != host {
+			continue
+		}
+		auth := file.Auths[key]
+		if auth.Username != "" || auth.Auth == "" {
+			return auth.Username, auth.Password, nil
+		}
+		decoded, err := base64.StdEncoding.DecodeString(auth.Auth)
+		username, password, found := strings.Cut(string(decoded), ":")
+		if err != nil || !found {
+			return "", "", fmt.Errorf("holds a .dockerconfigjson whose auth for %s is not base64 of user:password", host)
+		}
+		return username, password, nil
+	}
+	return "", "", fmt.Errorf("holds a .dockerconfigjson without an entry for %s", host)
+}
+
+// serviceAddresses finds the ClusterIPs of a Service, namespace/name, separated by white space.
+func (l lookup) serviceAddresses(name string) ([]string, error) {
+	var addresses []string
+	_, why := l.find(group{"Service/" + name, [][]string{{clusterIPs}}, func(values map[string][]byte) error {
+		addresses = nil
+		family := map[bool]bool{}
+		for field := range strings.FieldsSeq(string(values[clusterIPs])) {
+			address, err := netip.ParseAddr(field)
+			if err != nil {
+				return errors.New("has a ClusterIP that is not an IP address")
+			}
+			if !family[address.Is4()] {
+				addresses = append(addresses, address.String())
+			}
+			family[address.Is4()] = true
+		}
+		if len(addresses) == 0 {
+			return errors.New("has no ClusterIP")
+		}
+		return nil
+	}})
+	return addresses, why
+}
+
+// clusterIPs is the key of a Service's addresses among references.
+const clusterIPs = "clusterIPs"
+
+// What is wrong with certificates. It is said of values that may be secret, and so never shows them.
+var (
+	errNoCertificate = errors.New("holds no certificate that can be read")
+	errPrivateKey    = errors.New("holds a private key, which would be there for everybody to read")
+	errTooLarge      = errors.New("is larger than 256 KiB")
+)
+
+// certificates reads the certificates in PEM data: at least one, and no private key beside them.
+func certificates(data []byte) ([]*x509.Certificate, error) {
+	if len(data) > maxPEM {
+		return nil, errTooLarge
+	}
+	var out []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return nil, errPrivateKey
+		}
+		if block.Type != "CERTIFICATE" || len(block.Headers) > 0 {
+			continue // as crypto/x509 skips them when a runtime reads the file
+		}
+		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil {
+			out = append(out, certificate)
+		}
+	}
+	if len(out) == 0 {
+		return nil, errNoCertificate
+	}
+	return out, nil
+}
+
+// expired returns the subject of the first certificate whose time is over.
+func expired(data []byte, now time.Time) (subject string, is bool) {
+	list, err := certificates(data)
+	if now.IsZero() || err != nil {
+		return "", false
+	}
+	for _, c := range list {
+		if now.After(c.NotAfter) {
+			return c.Subject.String(), true
+		}
+	}
+	return "", false
+}
