@@ -168,6 +168,7 @@ func FuzzAnyBytesAreReadOrRefusedWithARemedy(f *testing.F) {
 		}
 	}
 	f.Add([]byte("a: &a [*a]\nkind: MirrorConfig\napiVersion: mirrorlet.dev/v1alpha1\nspec: *a"))
+	f.Add([]byte(mirrorConfig("a", "{nodeSelector: &n null, hosts: [{names: [a.b], service: *n}], registries: [{prefix: r.io, upstream: {ca: {secretRef: *n}}}]}")))
 	f.Add([]byte("{kind: Secret, apiVersion: v1, metadata: &m {name: a, labels: *m}, data: {a: '='}}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, errs := config.Parse("x.yaml", data)

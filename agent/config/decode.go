@@ -21,8 +21,9 @@ type decoder struct {
 	within  int // aliases that we are in
 }
 
-// value reads n into v, which is at field. Null is as if the field were not there.
-func (d *decoder) value(n *yaml.Node, v reflect.Value, field string) {
+// value reads n into v, which is at field and on line. Null is as if the field were not there; a field that is noted as there always
+// has a value, and a pointer to it is not nil.
+func (d *decoder) value(n *yaml.Node, v reflect.Value, field string, line int) {
 	if n.Kind == yaml.AliasNode {
 		d.within++
 		defer func() { d.within-- }()
@@ -37,6 +38,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, field string) {
 		d.errorf("", "write the values out", "the document repeats more than %d values by aliases", maxAliased)
 	case d.aliased > maxAliased || null(n):
 	default:
+		d.lines[field] = line
 		d.typed(n, v, field)
 	}
 }
@@ -79,7 +81,7 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, field string) {
 			d.fail(path, unknownRemedy(key.Value, names), "there is no such field")
 			return
 		}
-		d.value(child, target, path)
+		d.value(child, target, path, key.Line)
 	}, func(key string) string { return strings.TrimPrefix(field+"."+plainKey(key), ".") })
 }
 
@@ -90,7 +92,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, field string) {
 		if null(child) {
 			d.fail(path, `write "" for an empty text`, "has no value")
 		}
-		d.value(child, element, path)
+		d.value(child, element, path, key.Line)
 		m.SetMapIndex(reflect.ValueOf(key.Value), element)
 	}, func(key string) string { return field + "[" + plainKey(key) + "]" })
 	v.Set(m)
@@ -117,9 +119,6 @@ func (d *decoder) pairs(n *yaml.Node, field, expected string, each func(key, chi
 			continue
 		}
 		first[key.Value] = key.Line
-		if !null(child) {
-			d.lines[at] = key.Line
-		}
 		d.keyed(at, key.Line, func() { each(key, child, at) })
 	}
 }
@@ -148,7 +147,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, field string) {
 			d.fail(path, "remove the dash or write the item", "is empty")
 			continue
 		}
-		d.value(child, items.Index(i), path)
+		d.value(child, items.Index(i), path, child.Line)
 	}
 	v.Set(items)
 }

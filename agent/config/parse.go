@@ -154,14 +154,14 @@ func wrongType(s *sheet, root *yaml.Node, apiVersion, kind string) {
 
 func (d *Documents) mirrorConfig(s *sheet, root *yaml.Node) {
 	var config v1alpha1.MirrorConfig
-	(&decoder{sheet: s}).value(root, reflect.ValueOf(&config).Elem(), "")
+	(&decoder{sheet: s}).value(root, reflect.ValueOf(&config).Elem(), "", root.Line)
 	d.claim(s, v1alpha1.MirrorConfigKind, config.Name)
 	d.configs = append(d.configs, validate(s, config))
 }
 
 func (d *Documents) secret(s *sheet, root *yaml.Node) {
 	var object secret
-	(&decoder{sheet: s}).value(root, reflect.ValueOf(&object).Elem(), "")
+	(&decoder{sheet: s}).value(root, reflect.ValueOf(&object).Elem(), "", root.Line)
 	d.claim(s, "Secret", object.Name)
 	for key, value := range object.Data {
 		d.values[valueKey("Secret", object.Name, key)] = value
@@ -173,7 +173,7 @@ func (d *Documents) secret(s *sheet, root *yaml.Node) {
 
 func (d *Documents) configMap(s *sheet, root *yaml.Node) {
 	var object configMap
-	(&decoder{sheet: s}).value(root, reflect.ValueOf(&object).Elem(), "")
+	(&decoder{sheet: s}).value(root, reflect.ValueOf(&object).Elem(), "", root.Line)
 	d.claim(s, "ConfigMap", object.Name)
 	for key, value := range object.Data {
 		d.values[valueKey("ConfigMap", object.Name, key)] = []byte(value)
