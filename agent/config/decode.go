@@ -106,6 +106,9 @@ func (d *decoder) pairs(n *yaml.Node, field, expected string, each func(key, chi
 	}
 	first := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
+		if d.full() {
+			return
+		}
 		key, child := n.Content[i], n.Content[i+1]
 		if key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge" {
 			d.errorf(field, "write each field out under its name", "has a key that is not a plain name")
@@ -206,7 +209,7 @@ func (d *decoder) bytes(n *yaml.Node, v *[]byte, field string) {
 
 // fail reports an error and remembers that the field has no value.
 func (d *decoder) fail(field, remedy, format string, args ...any) {
-	if len(d.errs) <= maxErrors { // else the document is refused anyway
+	if !d.full() {
 		d.failed[field] = true
 	}
 	d.errorf(field, remedy, format, args...)

@@ -120,7 +120,7 @@ func (s *sheet) report(field string, f *fault) bool {
 	switch {
 	case f == nil:
 		return false
-	case len(s.errs) > maxErrors:
+	case s.full():
 		return true
 	case len(s.errs) == maxErrors:
 		field, f = "", &fault{fmt.Sprintf("the document has more than %d errors", maxErrors), "correct these first"}
@@ -128,6 +128,9 @@ func (s *sheet) report(field string, f *fault) bool {
 	s.errs = append(s.errs, Error{File: s.file, Line: s.line(field), Field: field, Message: f.message, Remedy: f.remedy})
 	return true
 }
+
+// full says that there are so many errors that the document is refused whatever else is in it.
+func (s *sheet) full() bool { return len(s.errs) > maxErrors }
 
 // broken says whether a field, something in it or something around it could not be read.
 func (s *sheet) broken(field string) bool {

@@ -43,9 +43,8 @@ func (v validator) hostNames(field string, names []string) []string {
 	if len(names) == 0 {
 		v.errorf(field, "write names: [registry.example.com]", "is empty")
 	}
-	v.atMost(field, len(names), maxNames, "write several entries")
 	var out []string
-	for i, name := range names {
+	for i, name := range names[:v.atMost(field, len(names), maxNames, "write several entries")] {
 		at, lower := field+"["+strconv.Itoa(i)+"]", strings.ToLower(name)
 		if v.report(at, checkHostName(lower)) {
 			continue

@@ -32,12 +32,12 @@ func validate(s *sheet, c v1alpha1.MirrorConfig) document {
 		restart: runtimes.Restart(v.enum("spec.runtimeRestart", string(c.Spec.RuntimeRestart),
 			string(v1alpha1.RestartWhenRequired), string(v1alpha1.RestartNever))),
 	}
-	v.atMost("spec.registries", len(c.Spec.Registries), maxRegistries, "write fewer, larger prefixes")
-	v.atMost("spec.hosts", len(c.Spec.Hosts), maxHosts, "put names of one address into one entry, or use DNS")
-	for i, r := range c.Spec.Registries {
+	registries := v.atMost("spec.registries", len(c.Spec.Registries), maxRegistries, "write fewer, larger prefixes")
+	hosts := v.atMost("spec.hosts", len(c.Spec.Hosts), maxHosts, "put names of one address into one entry, or use DNS")
+	for i, r := range c.Spec.Registries[:registries] {
 		doc.registries = append(doc.registries, v.registry(i, r))
 	}
-	for i, h := range c.Spec.Hosts {
+	for i, h := range c.Spec.Hosts[:hosts] {
 		doc.hosts = append(doc.hosts, v.host(i, h))
 	}
 	v.distinct(doc)
@@ -76,8 +76,8 @@ func (v validator) registry(i int, r v1alpha1.Registry) registryEntry {
 		at := field + ".upstream"
 		e.registry.Upstream, e.upstream = v.tls(at, r.Upstream.CA, r.Upstream.ClientCert, r.Upstream.SkipVerify)
 	}
-	v.atMost(field+".mirrors", len(r.Mirrors), maxMirrors, "keep those that are nearest")
-	for j, m := range r.Mirrors {
+	mirrors := v.atMost(field+".mirrors", len(r.Mirrors), maxMirrors, "keep those that are nearest")
+	for j, m := range r.Mirrors[:mirrors] {
 		mirror, refs := v.mirror(field+".mirrors["+strconv.Itoa(j)+"]", m)
 		mirror.From = claim + ".mirrors[" + strconv.Itoa(j) + "]"
 		e.registry.Mirrors = append(e.registry.Mirrors, mirror)
@@ -238,8 +238,10 @@ func (v validator) missing(field, remedy string) bool {
 	return v.report(field, &fault{"is missing", remedy})
 }
 
-func (v validator) atMost(field string, n, most int, remedy string) {
+// atMost reports more of something than is allowed, and returns how many of them are worth looking at.
+func (v validator) atMost(field string, n, most int, remedy string) int {
 	if n > most {
 		v.report(field, &fault{fmt.Sprintf("has %d, and at most %d are allowed", n, most), remedy})
 	}
+	return min(n, most)
 }
