@@ -66,7 +66,7 @@ func (m *mortal) chmod(p string, mode uint32) error {
 func (m *mortal) symlink(t, p string) error {
 	return m.or(func() error { return m.disk.symlink(t, p) })
 }
-func (m *mortal) mkdir(p string) error { return m.or(func() error { return m.disk.mkdir(p) }) }
+func (m *mortal) mkdir(p string) error     { return m.or(func() error { return m.disk.mkdir(p) }) }
 func (m *mortal) rename(a, b string) error { return m.or(func() error { return m.disk.rename(a, b) }) }
 
 func (m *mortal) appear(a, b string) error { return m.or(func() error { return m.disk.appear(a, b) }) }

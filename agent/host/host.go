@@ -38,6 +38,7 @@ type Host struct {
 	disk     disk
 	lock     *os.File          // held while it is open
 	versions map[string]string // what a program said, by its process or file
+	began    map[int]int64     // the start of each process last seen, in ticks since boot
 }
 
 // Open returns the host whose root is the given folder.
@@ -53,7 +54,7 @@ func Open(root string) (*Host, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("open host %s: it is not a folder", root)
 	}
-	return &Host{root: root, disk: kernel{}, versions: map[string]string{}}, nil
+	return &Host{root: root, disk: kernel{}, versions: map[string]string{}, began: map[int]int64{}}, nil
 }
 
 // Root is the folder that the host was opened with, absolute.

@@ -117,13 +117,16 @@ type signature struct {
 	mtime, ctime   unix.Timespec
 }
 
+// sign costs one system call; called by name, not through a variable, stat keeps its result on the stack.
 func sign(full string, follow bool) signature {
 	var st unix.Stat_t
-	stat := unix.Lstat
+	var err error
 	if follow {
-		stat = unix.Stat
+		err = unix.Stat(full, &st)
+	} else {
+		err = unix.Lstat(full, &st)
 	}
-	if err := stat(full, &st); err != nil {
+	if err != nil {
 		errno, _ := err.(unix.Errno)
 		return signature{errno: errno}
 	}

@@ -21,13 +21,15 @@ type document struct {
 
 // record is a plan.Record whose original stands in a file of its own.
 type record struct {
-	Path     string    `json:"path"`
-	Before   original  `json:"before,omitzero"`
-	Wrote    plan.Sum  `json:"wrote,omitzero"`
-	Next     *plan.Sum `json:"next,omitempty"`
-	Secret   bool      `json:"secret,omitempty"`
-	Registry string    `json:"registry,omitempty"`
-	From     string    `json:"from,omitempty"`
+	Path   string    `json:"path"`
+	Before original  `json:"before,omitzero"`
+	Wrote  plan.Sum  `json:"wrote,omitzero"`
+	Next   *plan.Sum `json:"next,omitempty"`
+	// Release says that with the write under way the path is its owner's again, whatever stands there.
+	Release  bool   `json:"release,omitempty"`
+	Secret   bool   `json:"secret,omitempty"`
+	Registry string `json:"registry,omitempty"`
+	From     string `json:"from,omitempty"`
 }
 
 // original is a plan.Node with a digest in place of the content.
@@ -84,7 +86,7 @@ func (d document) ahead(steps []step, references map[string][]byte, pending []pl
 		if next == r.Before.sum() {
 			next = plan.Sum{}
 		}
-		r.Next, r.Secret, r.Registry, r.From = &next, r.Secret || s.Secret, s.Registry, s.From
+		r.Next, r.Release, r.Secret, r.Registry, r.From = &next, s.Release, r.Secret || s.Secret, s.Registry, s.From
 	}
 	return d
 }
@@ -143,8 +145,8 @@ func settle(d document, onDisk map[string]plan.Sum) document {
 
 // settleRecord returns the record without Next; a record that wrote nothing is to be dropped.
 func settleRecord(r record, disk plan.Sum) record {
-	before, target, back := r.Before.sum(), r.target(), *r.Next == plan.Sum{}
-	r.Next = nil
+	before, target, back := r.Before.sum(), r.target(), r.Release || *r.Next == plan.Sum{}
+	r.Next, r.Release = nil, false
 	switch {
 	case disk == target && back: // given back
 		r.Wrote = plan.Sum{}

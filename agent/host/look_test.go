@@ -1,0 +1,152 @@
+package host
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// later is a clock for which nothing has been changed just now.
+func later() time.Time { return time.Now().Add(time.Hour) }
+
+func TestLookSeesEveryWayInWhichALookedAtPathChanges(t *testing.T) {
+	const toml = "/etc/hosts.toml"
+	look := func(do func(l *Look)) func(l *Look) { return do }
+	open1 := look(func(l *Look) {
+		f, err := l.Open("etc/hosts.toml")
+		if err == nil {
+			f.Close()
+		}
+	})
+	for _, c := range []struct {
+		name    string
+		look    func(l *Look)
+		change  func(h *Host) error
+		changed bool
+	}{
+		{"nothing", open1, func(*Host) error { return nil }, false},
+		{"a write in place", open1, func(h *Host) error { return os.WriteFile(h.full(toml), []byte("y"), 0o600) }, true},
+		{"a mode", open1, func(h *Host) error { return os.Chmod(h.full(toml), 0o640) }, true},
+		{"a new file in its place", open1, func(h *Host) error { return os.Rename(h.full("/etc/other"), h.full(toml)) }, true},
+		{"a file that goes", open1, func(h *Host) error { return os.Remove(h.full(toml)) }, true},
+		{"a restored time", open1, func(h *Host) error {
+			err := os.WriteFile(h.full(toml), []byte("y"), 0o600)
+			os.Chtimes(h.full(toml), time.Unix(1, 0), time.Unix(1, 0))
+			return err
+		}, true},
+		{"a file that nobody looked at", open1, func(h *Host) error { return os.WriteFile(h.full("/etc/other"), []byte("y"), 0o600) }, false},
+		{
+			"a file that was not there", look(func(l *Look) { fs.Stat(l, "etc/new") }),
+			func(h *Host) error { return os.WriteFile(h.full("/etc/new"), nil, 0o600) }, true,
+		},
+		{
+			"a name in a folder", look(func(l *Look) { fs.ReadDir(l, "etc") }),
+			func(h *Host) error { return os.WriteFile(h.full("/etc/new"), nil, 0o600) }, true,
+		},
+		{
+			"what a link leads to", look(func(l *Look) { fs.ReadFile(l, "etc/link") }),
+			func(h *Host) error { return os.WriteFile(h.full(toml), []byte("y"), 0o600) }, true,
+		},
+		{
+			"what a link that was only read leads to", look(func(l *Look) { l.ReadLink("etc/link") }),
+			func(h *Host) error { return os.WriteFile(h.full(toml), []byte("y"), 0o600) }, false,
+		},
+		{"a link", look(func(l *Look) { l.Lstat("etc/link") }), func(h *Host) error {
+			os.Remove(h.full("/etc/link"))
+			return os.Symlink("other", h.full("/etc/link"))
+		}, true},
+		{"a node", look(func(l *Look) { l.Node(toml) }), func(h *Host) error { return os.Remove(h.full(toml)) }, true},
+	} {
+		h := open(t)
+		write(t, h, toml, "x", 0o600)
+		write(t, h, "/etc/other", "x", 0o600)
+		check(t, os.Symlink("hosts.toml", h.full("/etc/link")))
+		settled(t, h, toml)
+		l := h.Look(later)
+		c.look(l)
+		if !l.Unchanged() {
+			t.Errorf("%s: it is changed before", c.name)
+		}
+		check(t, c.change(h))
+		if l.Unchanged() == c.changed {
+			t.Errorf("%s: changed is %v", c.name, !c.changed)
+		}
+	}
+}
+
+// settled waits until the kernel's clock has moved on from the time that a file was stamped with, so that a change shows.
+func settled(t testing.TB, h *Host, path string) {
+	t.Helper()
+	first := sign(h.full(path), false)
+	for sign(h.full("/etc/tick"), false).ctime == first.ctime || first.errno != 0 || sign(h.full("/etc/tick"), false).errno != 0 {
+		write(t, h, "/etc/tick", "", 0o600)
+	}
+	check(t, os.Remove(h.full("/etc/tick")))
+	for sign(h.full("/etc"), false).ctime == first.ctime { // never: the folder has just been changed
+		t.Fatal("the folder is as old as the file")
+	}
+}
+
+func TestLookTrustsNoFileThatWasChangedAMomentAgo(t *testing.T) {
+	h := open(t)
+	write(t, h, "/etc/hosts", "x", 0o600)
+	var st unix.Stat_t
+	check(t, unix.Stat(h.full("/etc/hosts"), &st))
+	stamp := time.Unix(st.Ctim.Unix())
+	for after, trusted := range map[time.Duration]bool{
+		-time.Hour: true, -40 * time.Millisecond: false, 0: false, 40 * time.Millisecond: false, 60 * time.Millisecond: true,
+	} {
+		l := h.Look(func() time.Time { return stamp.Add(after) })
+		if _, err := l.ReadFile("etc/hosts"); err != nil {
+			t.Fatal(err)
+		}
+		if l.Unchanged() != trusted {
+			t.Errorf("looked at %v after the change: trusted is %v", after, !trusted)
+		}
+	}
+}
+
+func TestLookIsAReadLinkFS(t *testing.T) {
+	h := open(t)
+	write(t, h, "/etc/hosts", "x", 0o600)
+	check(t, os.Symlink("hosts", h.full("/etc/link")))
+	var l fs.ReadLinkFS = h.Look(later)
+	if target, err := fs.ReadLink(l, "etc/link"); err != nil || target != "hosts" {
+		t.Errorf("got %q, %v", target, err)
+	}
+	if _, err := fs.ReadFile(l, "/etc/hosts"); err == nil {
+		t.Error("a path with a slash in front is valid")
+	}
+}
+
+func BenchmarkUnchangedOf300Paths(b *testing.B) {
+	h := open(b)
+	l := h.Look(later)
+	for i := range 100 {
+		path := fmt.Sprintf("/etc/containerd/certs.d/registry-%d.example.com", i)
+		check(b, os.MkdirAll(h.full(path), 0o755))
+		write(b, h, path+"/hosts.toml", "x", 0o600)
+		for _, name := range []string{"", "/hosts.toml", "/ca.crt"} {
+			fs.Stat(l, path[1:]+name)
+		}
+	}
+	b.ReportAllocs()
+	before := cpu(b)
+	for b.Loop() {
+		if !l.Unchanged() {
+			b.Fatal("it changed")
+		}
+	}
+	b.ReportMetric(float64(cpu(b)-before)/float64(b.N)/300, "cpu-ns/path")
+}
+
+// cpu is the time that the process has had on a processor, which unlike the time that has passed is our own doing.
+func cpu(t testing.TB) time.Duration {
+	var u unix.Rusage
+	check(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
