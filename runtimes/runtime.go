@@ -12,6 +12,10 @@ import (
 type Runtime interface {
 	// Name is the runtime's own: containerd, crio, docker.
 	Name() string
+	// Programs are the paths at which its daemon may be installed; a process is known by the base name.
+	Programs() []string
+	// Assume returns the Facts of a daemon of that version, configured as its own documentation says, for where there is none to look at.
+	Assume(version string) Facts
 	// Detect finds the runtime among the processes and files of a host. The zero Facts mean that it is not there.
 	Detect(procs []Process, host fs.FS) (Facts, []Problem)
 	// Render returns the files that express the intent, in the order of writing: a file comes after those it mentions. The host is

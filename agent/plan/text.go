@@ -43,6 +43,8 @@ func (p Plan) IsEmpty() bool { return len(p.Changes) == 0 }
 type TextOptions struct {
 	// Diff shows the content of each change; secret content only as a digest.
 	Diff bool
+	// Done says that the changes have been made.
+	Done bool
 }
 
 // WriteText prints the plan for a person: the runtimes, the changes, the problems, and a line that counts.
@@ -55,7 +57,7 @@ func (p Plan) WriteText(w io.Writer, o TextOptions) error {
 	for _, problem := range p.Problems {
 		fmt.Fprintln(&b, ProblemLine(problem))
 	}
-	fmt.Fprintln(&b, p.Summary())
+	fmt.Fprintln(&b, p.summary(o.Done))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -102,6 +104,9 @@ func (p Plan) short(file string) string {
 // ProblemLine is a problem as one line, with a mark for its effect: "=" for what somebody else has decided, "!" for what is not
 // applied, "i" for what is.
 func ProblemLine(p runtimes.Problem) string {
+	if p.Reason == runtimes.Conflict { // it names its remedy, and is nobody's mistake: no page need be read
+		return "= " + p.Registry + ": " + p.Message
+	}
 	switch p.Reason.Effect() {
 	case runtimes.InConflict:
 		return "= " + p.String()
@@ -112,20 +117,31 @@ func ProblemLine(p runtimes.Problem) string {
 	}
 }
 
+// verbs are those of changes, as something to do and as done; the first two are always counted.
+var verbs = []struct{ verb, todo, done string }{
+	{"add", "to add", "added"}, {"change", "to change", "changed"}, {"remove", "to remove", "removed"}, {"restore", "to restore", "restored"},
+}
+
 // Summary counts what is to be done, and what is not.
-func (p Plan) Summary() string {
-	verbs := map[string]int{}
+func (p Plan) Summary() string { return p.summary(false) }
+
+func (p Plan) summary(done bool) string {
+	counts := map[string]int{}
 	for _, c := range p.Visible() {
-		verbs[c.Verb()]++
+		counts[c.Verb()]++
 	}
 	effects := map[runtimes.Effect]int{}
 	for _, problem := range p.Problems {
 		effects[problem.Reason.Effect()]++
 	}
-	parts := []string{fmt.Sprintf("%d to add", verbs["add"]), fmt.Sprintf("%d to change", verbs["change"])}
-	for _, verb := range []string{"remove", "restore"} {
-		if verbs[verb] > 0 {
-			parts = append(parts, fmt.Sprintf("%d to %s", verbs[verb], verb))
+	var parts []string
+	for i, v := range verbs {
+		word := v.todo
+		if done {
+			word = v.done
+		}
+		if i < 2 || counts[v.verb] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[v.verb], word))
 		}
 	}
 	for _, e := range []struct {

@@ -1,0 +1,51 @@
+# Every target does all of its own set-up; `make` alone is what CI does, and nothing else.
+.DEFAULT_GOAL := all
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LINT := $(GO) tool -modfile=$(CURDIR)/tools/lint/go.mod
+FUZZTIME ?= 10m
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+all: format lint test ## Format, lint, test: what CI does
+
+build: ## Build bin/mirrorlet, a static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o bin/mirrorlet ./cmd/mirrorlet
+
+demo: build ## See it work: a pretended host at once, then a real containerd, registries and images (root)
+	cd test && CGO_ENABLED=0 $(GO) run ./cmd/demo
+
+test: test-unit test-race test-lab ## Every test; the lab builds or downloads the containerds it runs
+
+test-unit:
+	CGO_ENABLED=0 $(GO) test ./...
+
+test-race:
+	@if command -v gcc >/dev/null || [ -n "$$CI" ]; then CGO_ENABLED=1 $(GO) test -race -short ./...; else echo "race detector: not run, gcc is missing"; fi
+
+test-lab: build
+	cd test && CGO_ENABLED=0 $(GO) run ./cmd/parts all
+	cd test && CGO_ENABLED=0 $(GO) test -timeout 20m ./...
+
+bench: build ## Measure what the README claims, beside the simple ways of doing it
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 2s -count 5 ./agent/... ./test/bench/... | tee docs/bench.txt
+
+fuzz: ## Fuzz every target for FUZZTIME each (default 10m)
+	@grep -rl '^func Fuzz' --include '*_test.go' agent runtimes | while read -r f; do for t in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\).*/\1/p' $$f); do $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f) || exit 1; done; done
+
+lint: ## Vet, and the linters of .golangci.yml, over both modules
+	$(LINT) golangci-lint run ./...
+	cd test && $(LINT) golangci-lint run --config ../.golangci.yml ./...
+
+format: ## Format with gofumpt
+	$(LINT) golangci-lint fmt ./...
+	cd test && $(LINT) golangci-lint fmt --config ../.golangci.yml ./...
+
+generate: ## Write what is generated from api/v1alpha1
+	$(GO) tool -modfile=tools/go.mod controller-gen object paths=./api/...
+
+update: ## Rewrite the golden files; read the diff
+	$(GO) test ./runtimes/containerd ./cmd/mirrorlet ./examples -update
+
+.PHONY: help all build demo test test-unit test-race test-lab bench fuzz lint format generate update

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func agentCommand() *cobra.Command {
+	var m machine
+	c := &cobra.Command{
+		Use:   "agent",
+		Short: "Keep this machine as the documents want it",
+		Long: `Agent applies the documents at once and again whenever they change: a file that is edited or replaced, or the swap of a mounted
+ConfigMap. It logs one line for each pass that changed something, and none for one that did not. Stopping it changes
+nothing: mirrors stay until mirrorlet uninstall.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			a, leave, err := m.enter(c)
+			if err != nil {
+				return err
+			}
+			defer leave()
+			a.Log.Info("watching", "config", m.config, "version", version())
+			return a.Run(c.Context(), m.nudges)
+		},
+	}
+	m.flags(c)
+	return c
+}

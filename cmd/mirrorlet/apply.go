@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/mirrorlet/mirrorlet/agent"
+	"github.com/mirrorlet/mirrorlet/agent/plan"
+	"github.com/spf13/cobra"
+)
+
+func applyCommand() *cobra.Command {
+	var m machine
+	var o output
+	var t plan.TextOptions
+	c := &cobra.Command{
+		Use:   "apply",
+		Short: "Make the changes that plan shows",
+		Long: `Apply makes the changes that plan shows: all of them or none. What was there before is kept under /var/lib/mirrorlet, so that
+uninstall can give it back. Applying twice changes nothing the second time. It exits with 0, or with 1 when something went
+wrong or an entry of the documents is wrong; the others are applied all the same.`,
+		Example: "  mirrorlet apply --config ./mirrors",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			a, leave, err := m.enter(c)
+			if err != nil {
+				return err
+			}
+			defer leave()
+			if err := a.Host.Lock(c.Context(), false); err != nil {
+				return err
+			}
+			defer a.Host.Unlock()
+			a.Log, t.Done = slog.New(slog.DiscardHandler), true
+			report, err := a.Sync(c.Context())
+			if err != nil {
+				return err
+			}
+			if report.State == agent.Paused {
+				return fmt.Errorf("this machine is paused: /var/lib/mirrorlet/pause is there; nothing was changed")
+			}
+			if err := o.print(c.OutOrStdout(), toJSON(report.State, report.Plan, report.Errors), text(report.Plan, report.Errors, t)); err != nil {
+				return err
+			}
+			return wrong(report.Errors)
+		},
+	}
+	m.flags(c)
+	o.flag(c)
+	c.Flags().BoolVarP(&t.Diff, "diff", "d", false, "show the content of each change (of secrets only a digest)")
+	return c
+}
+
+func uninstallCommand() *cobra.Command {
+	var m machine
+	var o output
+	c := &cobra.Command{
+		Use:   "uninstall",
+		Short: "Give everything back as it was",
+		Long: `Uninstall puts back every file as it was before Mirrorlet: bytes, mode, owner, symbolic links, and folders that were not there. It
+needs nothing but what is remembered under /var/lib/mirrorlet, and removes that as well. A file of ours that somebody has
+changed since stays as it is; what was there before it is then put beside it, and you are told.`,
+		Example: "  mirrorlet uninstall",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			a, leave, err := m.enterHost(c)
+			if err != nil {
+				return err
+			}
+			defer leave()
+			if err := a.Host.Lock(c.Context(), false); err != nil {
+				return err
+			}
+			defer a.Host.Unlock()
+			p, err := a.Leave(c.Context())
+			if err != nil {
+				return err
+			}
+			return o.print(c.OutOrStdout(), toJSON("", p, nil), text(p, nil, plan.TextOptions{Done: true}))
+		},
+	}
+	m.rootFlag(c)
+	o.flag(c)
+	return c
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/mirrorlet/mirrorlet/agent"
+	"github.com/mirrorlet/mirrorlet/agent/host"
+	"github.com/mirrorlet/mirrorlet/agent/plan"
+	"github.com/mirrorlet/mirrorlet/runtimes"
+	"github.com/mirrorlet/mirrorlet/runtimes/containerd"
+	"github.com/spf13/cobra"
+)
+
+// known are the runtimes that this program speaks.
+func known() []runtimes.Runtime { return []runtimes.Runtime{containerd.Runtime{}} }
+
+// machine is what the flags say about the machine and its documents.
+type machine struct {
+	root, config, runtime string
+	labels                map[string]string
+	nudges                <-chan struct{}
+}
+
+func (m *machine) flags(c *cobra.Command) {
+	m.rootFlag(c)
+	m.runtimeFlag(c)
+	c.Flags().StringVar(&m.config, "config", "/etc/mirrorlet", "the file or folder of documents, as seen from outside --root")
+	c.Flags().StringToStringVar(&m.labels, "node-labels", nil, "the labels of this machine, for nodeSelector, such as zone=a,disk=ssd")
+}
+
+func (m *machine) rootFlag(c *cobra.Command) {
+	c.Flags().StringVar(&m.root, "root", "/", "the root folder of the machine that is meant")
+}
+
+func (m *machine) runtimeFlag(c *cobra.Command) {
+	c.Flags().StringVar(&m.runtime, "runtime", "", "take this runtime as given instead of looking for one: NAME[@VERSION], such as containerd@2.4.2")
+}
+
+// enter opens the documents, goes to the machine's root, and returns the agent for it. What it returns second is to be called at the
+// end.
+func (m *machine) enter(c *cobra.Command) (*agent.Agent, func(), error) {
+	documents, err := host.OpenConfig(m.config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; put your MirrorConfig there, or name another place with --config", err)
+	}
+	a, leave, err := m.enterHost(c)
+	if err != nil {
+		return nil, nil, errors.Join(err, documents.Close())
+	}
+	a.Documents, m.nudges = agent.NewFolder(documents, time.Now), documents.Changed()
+	return a, func() { leave(); _ = documents.Close() }, nil
+}
+
+// enterHost is enter for verbs that need no documents.
+func (m *machine) enterHost(c *cobra.Command) (*agent.Agent, func(), error) {
+	assume, err := m.assumed()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := host.Enter(m.root); err != nil {
+		return nil, nil, err
+	}
+	h, err := host.Open("/")
+	if err != nil {
+		return nil, nil, err
+	}
+	return &agent.Agent{
+		Host: h, Runtimes: known(), Assume: assume, Labels: m.labels, Now: time.Now,
+		Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
+	}, func() {}, nil
+}
+
+// assumed is the runtime that --runtime takes as given; nil without it.
+func (m *machine) assumed() (*plan.Found, error) {
+	if m.runtime == "" {
+		return nil, nil
+	}
+	name, version, _ := strings.Cut(m.runtime, "@")
+	var names []string
+	for _, r := range known() {
+		if r.Name() == name {
+			return &plan.Found{Runtime: r, Facts: r.Assume(version)}, nil
+		}
+		names = append(names, r.Name())
+	}
+	return nil, fmt.Errorf("--runtime %s: unknown runtime %q; known are: %s", m.runtime, name, strings.Join(names, ", "))
+}
