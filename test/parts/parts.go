@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -23,7 +24,6 @@ var versions string // what //go:embed fills cannot be a constant
 type Part struct {
 	Name, Recipe string
 	Settings     map[string]string
-	line         string
 }
 
 // List returns all parts, in the order of the file.
@@ -41,7 +41,7 @@ func parse(text string) ([]Part, error) {
 		if len(fields) < 2 {
 			return nil, fmt.Errorf("versions.txt:%d: a part needs a name and a recipe", number)
 		}
-		p := Part{Name: fields[0], Recipe: fields[1], Settings: map[string]string{}, line: strings.Join(fields, " ")}
+		p := Part{Name: fields[0], Recipe: fields[1], Settings: map[string]string{}}
 		for _, f := range fields[2:] {
 			key, value, found := strings.Cut(f, "=")
 			if !found {
@@ -98,9 +98,11 @@ func (p Part) program() string {
 // Version is the pinned one; for a Debian package only its beginning.
 func (p Part) Version() string { return p.Settings["version"] }
 
-// folder is named after the version, and after all else that stands in the line: an edit there makes another part.
+// folder is named after the version, and after all else that stands in the line but the time: an edit there makes another part.
 func (p Part) folder(cache string) string {
-	sum := sha256.Sum256([]byte(p.line + runtime.GOOS + runtime.GOARCH))
+	settings := maps.Clone(p.Settings)
+	delete(settings, "seconds")
+	sum := sha256.Sum256(fmt.Append(nil, p.Recipe, settings, runtime.GOOS, runtime.GOARCH)) // a map is printed in the order of its keys
 	return filepath.Join(cache, fmt.Sprintf("%s@%s-%x", p.Name, p.Version(), sum[:4]))
 }
 

@@ -51,7 +51,7 @@ func TestAPartThatIsNotThereIsAnsweredWithTheCommandThatGetsIt(t *testing.T) {
 }
 
 func TestAPartIsMadeOnceEvenByManyAtTheSameTime(t *testing.T) {
-	p, cache := Part{Name: "x", Settings: map[string]string{"package": "a/x"}, line: "x"}, t.TempDir()
+	p, cache := Part{Name: "x", Settings: map[string]string{"package": "a/x"}}, t.TempDir()
 	var made atomic.Int32
 	slow := func(_ context.Context, _ Part, _, target string) error {
 		made.Add(1)
@@ -72,7 +72,7 @@ func TestAPartIsMadeOnceEvenByManyAtTheSameTime(t *testing.T) {
 }
 
 func TestARecipeThatFailsLeavesNothing(t *testing.T) {
-	p, cache := Part{Name: "x", Settings: map[string]string{"package": "a/x"}, line: "x"}, t.TempDir()
+	p, cache := Part{Name: "x", Settings: map[string]string{"package": "a/x"}}, t.TempDir()
 	broken := func(_ context.Context, _ Part, _, target string) error {
 		return errors.Join(os.WriteFile(target, []byte("half"), 0o755), errors.New("the disk is full"))
 	}
@@ -85,9 +85,18 @@ func TestARecipeThatFailsLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestAnEditOfALineIsAnotherPart(t *testing.T) {
-	a, b := Part{Name: "x", line: "x go version=1"}, Part{Name: "x", line: "x go version=1 tags=y"}
-	if a.folder("/c") == b.folder("/c") {
-		t.Error(a.folder("/c"))
+func TestAnEditOfALineIsAnotherPartUnlessItIsTheExpectedTime(t *testing.T) {
+	folder := func(line string) string {
+		all, err := parse(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all[0].folder("/c")
+	}
+	if a, b := folder("x go version=1"), folder("x go version=1 package=y"); a == b {
+		t.Errorf("both are %s", a)
+	}
+	if a, b := folder("x go version=1"), folder("x  go version=1 seconds=5"); a != b {
+		t.Errorf("%s and %s", a, b)
 	}
 }
