@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/mirrorlet/mirrorlet/agent/config"
 )
 
 func TestEachModuleThatIsImportedIsNamedWithItsReason(t *testing.T) {
@@ -28,6 +30,69 @@ func TestEachModuleThatIsImportedIsNamedWithItsReason(t *testing.T) {
 	}
 	if modules == 0 {
 		t.Error("go.mod is not read as it is written")
+	}
+}
+
+func TestEachDocumentThatIsShownIsRight(t *testing.T) {
+	shown := 0
+	pages, err := filepath.Glob("reference/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		for _, snippet := range indented(read(t, page)) {
+			document := whole(snippet)
+			if document == "" {
+				continue
+			}
+			shown++
+			if _, errs := config.Parse(page, []byte(document)); len(errs) > 0 {
+				t.Errorf("%s shows a document that is refused: %v\n%s", page, errs, document)
+			}
+		}
+	}
+	if shown < 5 {
+		t.Errorf("only %d documents were found: are pages read as they are written?", shown)
+	}
+}
+
+// indented are the blocks of a page that Markdown takes for code because of their indent, without it.
+func indented(text string) []string {
+	var all []string
+	block := ""
+	for line := range strings.Lines(text + "\nend\n") {
+		code := strings.HasPrefix(line, "    ") || block != "" && strings.TrimSpace(line) == ""
+		switch {
+		case code:
+			block += strings.TrimPrefix(line, "    ")
+		case block != "":
+			all = append(all, unindent(block))
+			block = ""
+		}
+	}
+	return all
+}
+
+// unindent takes away the rest of the indent that a block in a list has.
+func unindent(block string) string {
+	rest := strings.TrimLeft(block, " ")
+	indent := block[:len(block)-len(rest)]
+	return strings.ReplaceAll(rest, "\n"+indent, "\n")
+}
+
+// whole is a document around what a page shows of one; "" for what is none.
+func whole(snippet string) string {
+	const head = "apiVersion: mirrorlet.dev/v1alpha1\nkind: MirrorConfig\nmetadata: {name: cluster}\nspec:\n"
+	body := func(indent string) string { return indent + strings.ReplaceAll(snippet, "\n", "\n"+indent) }
+	switch first, _, _ := strings.Cut(snippet, ":"); first {
+	case "apiVersion":
+		return snippet
+	case "registries", "hosts":
+		return head + body("  ")
+	case "mirrors":
+		return head + "  registries:\n  - prefix: quay.io\n" + body("    ")
+	default:
+		return ""
 	}
 }
 
