@@ -3,8 +3,10 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/mirrorlet/mirrorlet/agent/plan"
@@ -211,6 +213,7 @@ func TestLockWaitsUntilTheHolderLeavesTheHost(t *testing.T) {
 	got := make(chan error, 1)
 	other := beside(t, h)
 	go func() { got <- other.Lock(context.Background(), true) }()
+	waitedFor(t, h.lock)
 	check(t, h.Forget()) // the file that the other one waits for is gone
 	if err := <-got; err != nil || !isAt(other.lock, h.full(lockPath)) {
 		t.Errorf("got %v", err)
@@ -224,10 +227,28 @@ func TestLockWaitsNoLongerThanItsContext(t *testing.T) {
 	got := make(chan error, 1)
 	other := beside(t, h)
 	go func() { got <- other.Lock(ctx, true) }()
+	waitedFor(t, h.lock)
 	cancel()
 	if err := <-got; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	h.Unlock()
 	check(t, beside(t, h).Lock(context.Background(), true))
+}
+
+// waitedFor returns once somebody waits for a lock that is held on the file: the kernel lists him (proc_locks(5)).
+func waitedFor(t *testing.T, f *os.File) {
+	t.Helper()
+	info, err := f.Stat()
+	check(t, err)
+	inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
+	for {
+		locks, err := os.ReadFile("/proc/locks")
+		check(t, err)
+		for line := range strings.Lines(string(locks)) {
+			if strings.Contains(line, "-> FLOCK") && strings.Contains(line, inode) {
+				return
+			}
+		}
+	}
 }
