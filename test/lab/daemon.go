@@ -20,6 +20,7 @@ type Daemon struct {
 	Log    string
 	argv   []string
 	etc    string
+	root   string    // its "/", where that is another one; it then shares the mounts of the lab
 	cmd    *exec.Cmd // nil: stopped
 	exited chan struct{}
 }
@@ -68,6 +69,10 @@ func (d *Daemon) start() error {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Setpgid: true}
+	if d.root != "" {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: d.root, Setpgid: true}
+		cmd.Dir = "/"
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}

@@ -43,6 +43,9 @@ func New() (*Lab, error) {
 	return l, nil
 }
 
+// Scratch is a folder of this process that is gone when it ends; for what several labs share.
+func Scratch() string { return os.Getenv(insideEnv) }
+
 // Folder makes an empty folder of that name in the lab, with a number after it where the name is taken.
 func (l *Lab) Folder(name string) (string, error) {
 	dir := filepath.Join(l.Root, name)

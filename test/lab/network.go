@@ -53,7 +53,7 @@ func (n *Network) Add(address string) error {
 	if strings.Contains(address, ":") {
 		bits = "/64"
 	}
-	args := []string{"addr", "add", address + bits, "dev", n.bridge}
+	args := []string{"addr", "replace", address + bits, "dev", n.bridge}
 	if bits == "/64" {
 		args = append(args, "nodad") // else the address cannot be bound for a second or two
 	}
