@@ -88,6 +88,7 @@ func exitCode(status syscall.WaitStatus) int {
 		return status.ExitStatus()
 	}
 	signal.Reset(status.Signal())
-	_ = unix.Kill(os.Getpid(), status.Signal())
+	runtime.LockOSThread() // a signal to the own thread, unlike one to the process, is there before the call returns
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), status.Signal())
 	return 128 + int(status.Signal()) // as a shell says it, should the signal not have ended us
 }
