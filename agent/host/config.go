@@ -62,7 +62,7 @@ func openConfig(path string) (*Config, error) {
 		return nil, err
 	}
 	if err := c.watch(full); err != nil {
-		c.parent.Close()
+		_ = c.parent.Close()
 		return nil, err
 	}
 	return c, nil
@@ -135,7 +135,7 @@ func (c *Config) watch(folder string) error {
 		return c.watcher.Add(folder)
 	}, func() { c.follow(folder) })
 	if err := <-ready; err != nil {
-		c.watcher.Close()
+		_ = c.watcher.Close()
 		return fmt.Errorf("watch: %w", err)
 	}
 	return nil

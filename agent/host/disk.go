@@ -65,6 +65,6 @@ func (kernel) syncFolder(full string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	return d.Sync()
 }

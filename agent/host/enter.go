@@ -71,8 +71,11 @@ func reexec(root string) (int, error) {
 		return 0, fmt.Errorf("enter %s: start in a user namespace: %w; run as root, or allow user namespaces "+
 			"(user.max_user_namespaces above 0)", root, reason(err))
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ended is in its state
+		close(ended)
+	}()
 	for {
 		select {
 		case s := <-signals:

@@ -74,7 +74,7 @@ func start(t *testing.T, uid int, root, config string) outsider {
 	out, err := cmd.StdoutPipe()
 	check(t, err)
 	check(t, cmd.Start())
-	t.Cleanup(func() { cmd.Process.Kill() })
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	return outsider{cmd, in, bufio.NewScanner(out)}
 }
 
@@ -111,7 +111,7 @@ func shared(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mirrorlet-test-")
 	check(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	check(t, os.Chmod(dir, 0o755))
 	return dir
 }

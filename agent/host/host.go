@@ -130,7 +130,7 @@ func readRegular(full string) (plan.Node, error) {
 	if err != nil {
 		return plan.Node{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return plan.Node{}, err

@@ -18,7 +18,7 @@ func open(t testing.TB) *Host {
 	if err != nil {
 		dir = t.TempDir()
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return openAt(t, dir)
 }
 

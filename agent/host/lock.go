@@ -45,7 +45,7 @@ func (h *Host) Lock(ctx context.Context, wait bool) error {
 // Unlock lets others commit. It does nothing without a lock.
 func (h *Host) Unlock() {
 	if h.lock != nil {
-		h.lock.Close()
+		_ = h.lock.Close()
 		h.lock = nil
 	}
 }
@@ -63,17 +63,17 @@ func (h *Host) tryLock(ctx context.Context, wait bool) error {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		if !wait {
-			defer f.Close()
+			defer func() { _ = f.Close() }()
 			return fmt.Errorf("%w (%s); stop it, or try again when it is done", ErrLocked, holder(f))
 		}
 		err = await(ctx, f)
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return err
 	}
 	if !isAt(f, h.full(lockPath)) {
-		f.Close()
+		_ = f.Close()
 		return nil
 	}
 	h.lock = f
@@ -93,7 +93,7 @@ func await(ctx context.Context, f *os.File) error {
 		for errors.Is(err, unix.EINTR) {
 			err = unix.Flock(fd, unix.LOCK_EX)
 		}
-		unix.Close(fd) // f has the same lock
+		_ = unix.Close(fd) // f has the same lock
 		got <- err
 	}()
 	select {

@@ -15,7 +15,7 @@ func later() time.Time { return time.Now().Add(time.Hour) }
 
 func TestLookSeesEveryWayInWhichALookedAtPathChanges(t *testing.T) {
 	const toml = "/etc/hosts.toml"
-	read := func(l *Look) { l.ReadFile("etc/hosts.toml") }
+	read := func(l *Look) { _, _ = l.ReadFile("etc/hosts.toml") }
 	for _, c := range []struct {
 		name    string
 		look    func(l *Look)
@@ -29,31 +29,31 @@ func TestLookSeesEveryWayInWhichALookedAtPathChanges(t *testing.T) {
 		{"a file that goes", read, func(h *Host) error { return os.Remove(h.full(toml)) }, true},
 		{"a restored time", read, func(h *Host) error {
 			err := os.WriteFile(h.full(toml), []byte("y"), 0o600)
-			os.Chtimes(h.full(toml), time.Unix(1, 0), time.Unix(1, 0))
+			_ = os.Chtimes(h.full(toml), time.Unix(1, 0), time.Unix(1, 0))
 			return err
 		}, true},
 		{"a file that nobody looked at", read, func(h *Host) error { return os.WriteFile(h.full("/etc/other"), []byte("y"), 0o600) }, false},
 		{
-			"a file that was not there", func(l *Look) { fs.Stat(l, "etc/new") },
+			"a file that was not there", func(l *Look) { _, _ = fs.Stat(l, "etc/new") },
 			func(h *Host) error { return os.WriteFile(h.full("/etc/new"), nil, 0o600) }, true,
 		},
 		{
-			"a name in a folder", func(l *Look) { fs.ReadDir(l, "etc") },
+			"a name in a folder", func(l *Look) { _, _ = fs.ReadDir(l, "etc") },
 			func(h *Host) error { return os.WriteFile(h.full("/etc/new"), nil, 0o600) }, true,
 		},
 		{
-			"what a link leads to", func(l *Look) { fs.ReadFile(l, "etc/link") },
+			"what a link leads to", func(l *Look) { _, _ = fs.ReadFile(l, "etc/link") },
 			func(h *Host) error { return os.WriteFile(h.full(toml), []byte("y"), 0o600) }, true,
 		},
 		{
-			"what a link that was only read leads to", func(l *Look) { l.ReadLink("etc/link") },
+			"what a link that was only read leads to", func(l *Look) { _, _ = l.ReadLink("etc/link") },
 			func(h *Host) error { return os.WriteFile(h.full(toml), []byte("y"), 0o600) }, false,
 		},
-		{"a link", func(l *Look) { l.Lstat("etc/link") }, func(h *Host) error {
-			os.Remove(h.full("/etc/link"))
+		{"a link", func(l *Look) { _, _ = l.Lstat("etc/link") }, func(h *Host) error {
+			_ = os.Remove(h.full("/etc/link"))
 			return os.Symlink("other", h.full("/etc/link"))
 		}, true},
-		{"a node", func(l *Look) { l.Node(toml) }, func(h *Host) error { return os.Remove(h.full(toml)) }, true},
+		{"a node", func(l *Look) { _, _ = l.Node(toml) }, func(h *Host) error { return os.Remove(h.full(toml)) }, true},
 	} {
 		h := open(t)
 		write(t, h, toml, "x", 0o600)
@@ -121,7 +121,7 @@ func BenchmarkUnchangedOf300Paths(b *testing.B) {
 		check(b, os.MkdirAll(h.full(path), 0o755))
 		write(b, h, path+"/hosts.toml", "x", 0o600)
 		for _, name := range []string{"", "/hosts.toml", "/ca.crt"} {
-			fs.Stat(l, path[1:]+name)
+			_, _ = fs.Stat(l, path[1:]+name)
 		}
 	}
 	b.ReportAllocs()

@@ -36,7 +36,7 @@ func stageAll(root string, nodes map[string]plan.Node) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	for _, path := range slices.Sorted(maps.Keys(nodes)) {
 		err := checkPath(path)
 		if err == nil {
@@ -81,12 +81,12 @@ func (h *Host) stageIn(dir string) (string, func(), error) {
 		lock, err = lockFolder(root)
 	}
 	cleanup := func() {
-		os.RemoveAll(root)
+		_ = os.RemoveAll(root)
 		if lock != nil {
-			lock.Close()
+			_ = lock.Close()
 		}
 		for _, m := range slices.Backward(missing) {
-			os.Remove(h.full(m)) // it stays if somebody uses it by now
+			_ = os.Remove(h.full(m)) // it stays if somebody uses it by now
 		}
 	}
 	if err != nil {
@@ -106,8 +106,8 @@ func removeStale(dir string) {
 			continue
 		}
 		if lock, err := lockFolder(full); err == nil {
-			os.RemoveAll(full)
-			lock.Close()
+			_ = os.RemoveAll(full)
+			_ = lock.Close()
 		}
 	}
 }
@@ -118,7 +118,7 @@ func lockFolder(full string) (*os.File, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	return f, nil

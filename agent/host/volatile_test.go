@@ -38,11 +38,11 @@ func (v *volatile) restorer(full string) func() {
 	check(v.t, err)
 	return func() {
 		if n.Kind == plan.Absent {
-			os.RemoveAll(full)
+			_ = os.RemoveAll(full)
 			return
 		}
 		if n.Kind != plan.Directory {
-			os.Remove(full)
+			_ = os.Remove(full)
 		}
 		if _, err := os.Stat(filepath.Dir(full)); err == nil { // else its folder was lost with it
 			check(v.t, (&Host{disk: kernel{}}).put(full, plan.Node{}, n, always))

@@ -46,7 +46,7 @@ func (h *Host) putFile(full string, n plan.Node, still func() error) (err error)
 		return fmt.Errorf("create a file beside it: %w", reason(err))
 	}
 	defer func() {
-		f.Close()
+		_ = f.Close()
 		if err != nil {
 			_ = h.disk.unlink(temp)
 		}
