@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mirrorlet/mirrorlet/agent/config"
@@ -225,8 +226,17 @@ func (a *Agent) log(r Report, err error) {
 	case err != nil:
 		a.Log.Error("pass failed", "state", r.State, "error", err)
 	case r.Applied:
-		a.Log.Info("applied", "changes", len(r.Visible()), "problems", len(r.Problems), "wrong", len(r.Errors), "summary", r.Summary())
+		a.Log.Info("applied", "runtime", r.titles(), "outcome", r.Outcome(), "problems", len(r.Problems), "wrong", len(r.Errors))
 	}
+}
+
+// titles names the runtimes of the host.
+func (r Report) titles() string {
+	var all []string
+	for _, f := range r.Found {
+		all = append(all, f.Facts.Title())
+	}
+	return strings.Join(all, ", ")
 }
 
 func refusal(errs []config.Error) error {

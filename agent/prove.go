@@ -70,7 +70,9 @@ func staged(in plan.Input, facts runtimes.Facts, changes []plan.Change) map[stri
 	}
 	delete(folders, facts.Target)
 	for _, root := range facts.Roots {
-		folders[root] = folders[root] || root != facts.Target
+		if root != facts.Target {
+			folders[root] = true
+		}
 	}
 	for dir := range folders {
 		_ = fs.WalkDir(in.Host, dir[1:], func(name string, e fs.DirEntry, err error) error {

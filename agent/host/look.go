@@ -21,7 +21,7 @@ type Look struct {
 	tree fs.FS
 	now  func() time.Time
 	seen []glance
-	done map[glance]bool // without their signatures
+	done map[string]int // what of each path was looked at
 	racy bool
 }
 
@@ -34,7 +34,7 @@ type glance struct {
 
 // Look begins a new recording. The clock is the one by which the kernel stamps files: time.Now, but in tests.
 func (h *Host) Look(now func() time.Time) *Look {
-	return &Look{host: h, tree: h.FS(), now: now, done: map[glance]bool{}}
+	return &Look{host: h, tree: h.FS(), now: now, done: map[string]int{}}
 }
 
 // Unchanged says that every path is as it was when it was first looked at. It also says no where it cannot know, because a file was
@@ -93,20 +93,35 @@ func (l *Look) ReadLink(name string) (string, error) {
 	return fs.ReadLink(l.tree, name)
 }
 
-// glance remembers a path before it is read: what changes while it is read shows later.
+// glance remembers a path before it is read: what changes while it is read shows later. Where no symbolic link stands, one look serves
+// for both ways of looking.
 func (l *Look) glance(name string, follow bool) {
-	key := glance{full: l.host.full(path.Join("/", name)), follow: follow}
-	if l.done[key] {
+	full, way := l.host.full(path.Join("/", name)), itself
+	if follow {
+		way = target
+	}
+	if l.done[full]&way != 0 {
 		return
 	}
-	l.done[key] = true
-	now := l.now()
-	key.signature = sign(key.full, follow)
-	if key.errno == 0 && now.Sub(time.Unix(key.ctime.Unix())).Abs() < racy {
+	now, seen := l.now(), glance{full: full, signature: sign(full, false)}
+	switch {
+	case seen.mode&unix.S_IFMT != unix.S_IFLNK:
+		way = itself | target
+	case follow:
+		seen.follow, seen.signature = true, sign(full, true)
+	}
+	if seen.errno == 0 && now.Sub(time.Unix(seen.ctime.Unix())).Abs() < racy {
 		l.racy = true
 	}
-	l.seen = append(l.seen, key)
+	l.done[full] |= way
+	l.seen = append(l.seen, seen)
 }
+
+// What of a path has been looked at.
+const (
+	itself = 1 << iota
+	target
+)
 
 // signature is all of a path's metadata that changes with it, or why there is none.
 type signature struct {

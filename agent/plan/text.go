@@ -122,8 +122,8 @@ var verbs = []struct{ verb, todo, done string }{
 	{"add", "to add", "added"}, {"change", "to change", "changed"}, {"remove", "to remove", "removed"}, {"restore", "to restore", "restored"},
 }
 
-// Summary counts what is to be done, and what is not.
-func (p Plan) Summary() string { return p.summary(false) }
+// Outcome counts what was done, once the changes are made, and what was not.
+func (p Plan) Outcome() string { return p.summary(true) }
 
 func (p Plan) summary(done bool) string {
 	counts := map[string]int{}
