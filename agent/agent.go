@@ -4,11 +4,7 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"path"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/mirrorlet/mirrorlet/agent/config"
@@ -27,11 +23,15 @@ type Agent struct {
 	Labels map[string]string
 	// Assume are the facts of a runtime that is taken as given, instead of looking for those of the host; nil to look.
 	Assume *plan.Found
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Patience is how long a set of documents must have been empty before that is taken for the wish to have nothing.
+	Patience time.Duration
+	Log      *slog.Logger
+	Now      func() time.Time
 
-	look *host.Look // all that the last pass looked at on the host
-	last Report
+	look       *host.Look // all that the last pass looked at on the host
+	last       Report
+	failure    string    // of the last pass
+	emptySince time.Time // zero while there are documents
 }
 
 // Source is where documents come from: a folder, later also the API server.
@@ -41,35 +41,6 @@ type Source interface {
 	// Unchanged says that Read would return what it returned last.
 	Unchanged() bool
 }
-
-// Report is what one pass came to.
-type Report struct {
-	plan.Plan
-	State State
-	// Errors are what is wrong in the documents. Where Refused is the state, they stopped the pass; otherwise they hold one entry each.
-	Errors []config.Error
-	// Applied says that this pass changed the host.
-	Applied bool
-
-	intent     runtimes.Intent
-	references map[string][]byte
-}
-
-// State is where a host stands, in the words of MirrorNode.
-type State string
-
-// The states of a host.
-const (
-	Pending    State = "Pending"    // planned, not applied
-	Applied    State = "Applied"    // as it should be
-	Refused    State = "Refused"    // the documents are wrong: nothing was changed
-	Paused     State = "Paused"     // by the file /var/lib/mirrorlet/pause: nothing was changed
-	RolledBack State = "RolledBack" // the change failed and was taken back
-)
-
-// ErrNoRuntime says that there is no runtime whose files could be written.
-var ErrNoRuntime = errors.New("no container runtime was found on this machine, neither running nor installed, of those that are known: containerd; " +
-	"--runtime takes one as given (" + runtimes.RuntimeNotFound.Doc() + ")")
 
 // tries is how often a pass plans again because somebody else changed a file between plan and commit.
 const tries = 3
@@ -81,7 +52,7 @@ func (a *Agent) Sync(ctx context.Context) (Report, error) {
 		return a.last.again(), nil
 	}
 	report, err := a.Plan(ctx)
-	for try := 1; err == nil && report.State == Pending; try++ {
+	for try := 1; err == nil && report.State == Pending && !report.Waiting; try++ {
 		err = a.apply(ctx, &report)
 		if !errors.Is(err, host.ErrChanged) || try == tries {
 			break
@@ -101,6 +72,9 @@ func (a *Agent) Plan(ctx context.Context) (Report, error) {
 	if paused, err := a.Host.Paused(); paused || err != nil {
 		return Report{State: Paused, Errors: errs}, err
 	}
+	if a.waits(documents) {
+		return Report{State: Pending, Waiting: true}, nil
+	}
 	state, err := a.Host.LoadState()
 	if err != nil {
 		return Report{State: Refused}, err
@@ -113,6 +87,17 @@ func (a *Agent) Plan(ctx context.Context) (Report, error) {
 	report.Plan, err = a.build(ctx, wanted.Intent, state)
 	report.Problems = append(wanted.Problems, report.Problems...)
 	return report, err
+}
+
+// waits says that the last document went only just now: a folder that is being filled anew, say, or somebody's mistake.
+func (a *Agent) waits(documents config.Documents) bool {
+	switch {
+	case documents.Len() > 0:
+		a.emptySince = time.Time{}
+	case a.emptySince.IsZero():
+		a.emptySince = a.Now()
+	}
+	return documents.Len() == 0 && a.Now().Sub(a.emptySince) < a.Patience
 }
 
 // build plans, and plans again without the registries whose files their runtime would read otherwise than they are meant.
@@ -135,43 +120,6 @@ func (a *Agent) build(ctx context.Context, intent runtimes.Intent, state plan.St
 	p, err = plan.Build(in)
 	p.Problems = append(p.Problems, misread...)
 	return p, err
-}
-
-// detect finds the runtimes of the host, as they would be without us.
-func (a *Agent) detect(state plan.State) ([]plan.Found, error) {
-	if a.Assume != nil {
-		return []plan.Found{*a.Assume}, nil
-	}
-	var found []plan.Found
-	for _, r := range a.Runtimes {
-		procs, err := a.processes(r)
-		if err != nil {
-			return nil, err
-		}
-		facts, problems := r.Detect(procs, plan.Without(a.look, state))
-		if facts.Runtime != "" {
-			found = append(found, plan.Found{Runtime: r, Facts: facts, Problems: problems})
-		}
-	}
-	if len(found) == 0 {
-		return nil, ErrNoRuntime
-	}
-	return found, nil
-}
-
-// processes are the daemons of a runtime that run, and the programs that could.
-func (a *Agent) processes(r runtimes.Runtime) ([]runtimes.Process, error) {
-	var names []string
-	for _, program := range r.Programs() {
-		names = append(names, path.Base(program))
-	}
-	procs, err := a.Host.Processes(names...)
-	return append(procs, a.Host.Installed(r.Programs()...)...), err
-}
-
-// alive says that every daemon that was found still runs. One that did not run may do so now.
-func (a *Agent) alive() bool {
-	return a.Assume != nil || !slices.ContainsFunc(a.last.Found, func(f plan.Found) bool { return !a.Host.Running(f.Facts.Process) })
 }
 
 // apply makes the changes of a report.
@@ -202,47 +150,15 @@ func (a *Agent) Leave(ctx context.Context) (plan.Plan, error) {
 
 // unchanged says that the last pass ended well, and that nothing it looked at has changed since: it would come to the same.
 func (a *Agent) unchanged() bool {
-	return a.look != nil && a.last.State == Applied && a.Documents.Unchanged() && a.look.Unchanged() && a.alive()
+	paused, err := a.Host.Paused()
+	return a.look != nil && a.last.State == Applied && !paused && err == nil && a.Documents.Unchanged() && a.look.Unchanged() && a.alive()
 }
 
 // remember keeps what the next pass may compare with. A pass that wrote has changed what it looked at: the next one looks again.
 func (a *Agent) remember(report Report, err error) {
+	a.log(report, err)
 	a.last = report
 	if err != nil || report.Applied {
 		a.look = nil
 	}
-	a.log(report, err)
-}
-
-// again is the report of a pass that found nothing to do.
-func (r Report) again() Report {
-	r.Applied, r.Changes = false, nil
-	return r
-}
-
-// log writes one line for a pass that changed something or went wrong, and none for one that did not.
-func (a *Agent) log(r Report, err error) {
-	switch {
-	case err != nil:
-		a.Log.Error("pass failed", "state", r.State, "error", err)
-	case r.Applied:
-		a.Log.Info("applied", "runtime", r.titles(), "outcome", r.Outcome(), "problems", len(r.Problems), "wrong", len(r.Errors))
-	}
-}
-
-// titles names the runtimes of the host.
-func (r Report) titles() string {
-	var all []string
-	for _, f := range r.Found {
-		all = append(all, f.Facts.Title())
-	}
-	return strings.Join(all, ", ")
-}
-
-func refusal(errs []config.Error) error {
-	all := make([]error, len(errs))
-	for i, e := range errs {
-		all[i] = e
-	}
-	return fmt.Errorf("nothing is changed, because the documents are wrong:\n%w", errors.Join(all...))
 }

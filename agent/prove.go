@@ -51,7 +51,8 @@ func disobeys(ctx context.Context, f plan.Found, root string, intent runtimes.In
 	if err == nil {
 		return nil
 	}
-	return []runtimes.Problem{{Registry: r.Prefix, Reason: runtimes.RuntimeMismatch, From: r.From, Message: err.Error() + "; not applied"}}
+	message := strings.ReplaceAll(err.Error(), root, "") + "; not applied" // the path that it will have, not the copy's
+	return []runtimes.Problem{{Registry: r.Prefix, Reason: runtimes.RuntimeMismatch, From: r.From, Message: message}}
 }
 
 // staged is the runtime's tree as it will be, as far as the changed folders need it: what changes, what stands beside it, and what the

@@ -2,8 +2,8 @@ package runtimes
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -72,10 +72,10 @@ func urls(all []Endpoint) string {
 // IsLoopback says that a registry is on the node itself, which runtimes by themselves neither verify nor ask by TLS only.
 // Source: containerd v2.4.2 core/remotes/docker/resolver.go IsLocalhost.
 func IsLoopback(registry string) bool {
-	host, _, err := net.SplitHostPort(registry)
+	u, err := url.Parse("//" + registry)
 	if err != nil {
-		host = registry
+		return false
 	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -24,6 +24,7 @@ type Reason string
 const (
 	PathPrefix      Reason = "PathPrefix"      // containerd and Docker know hosts, not paths
 	CatchAll        Reason = "CatchAll"        // "*" does not reach a registry
+	MirrorAddress   Reason = "MirrorAddress"   // an address that the parser of this version cannot read
 	HostsEntry      Reason = "HostsEntry"      // /etc/hosts entries, where they are not written
 	RuntimeMismatch Reason = "RuntimeMismatch" // the runtime's own parser reads our files otherwise than they were meant
 )
@@ -83,7 +84,7 @@ func (r Reason) Effect() Effect {
 	switch r {
 	case Conflict, DuplicateClaim, ForeignEdit:
 		return InConflict
-	case PathPrefix, CatchAll, HostsEntry:
+	case PathPrefix, CatchAll, MirrorAddress, HostsEntry:
 		return NotExpressible
 	case NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RestartPending, RuntimeNotFound:
 		return NotRead

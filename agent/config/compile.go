@@ -232,8 +232,10 @@ func (c *compiler) finish() Result {
 func (c *compiler) tooMany(what string, n, most int) {
 	if n > most {
 		c.result.Refused = true
-		c.result.Errors = append(c.result.Errors, Error{File: "the MirrorConfigs of this node together", Field: "spec." + what,
-			Message: fmt.Sprintf("have %d entries, and at most %d are allowed", n, most), Remedy: "remove some; until then nothing is changed"})
+		c.result.Errors = append(c.result.Errors, Error{
+			File: "the MirrorConfigs of this node together", Field: "spec." + what,
+			Message: fmt.Sprintf("have %d entries, and at most %d are allowed", n, most), Remedy: "remove some; until then nothing is changed",
+		})
 	}
 }
 

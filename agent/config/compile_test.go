@@ -67,16 +67,26 @@ func TestDocumentsAreMerged(t *testing.T) {
 	for _, c := range []struct {
 		name, docs, intent, problems string
 	}{
-		{"entries come out sorted by prefix", mirrorConfig("a", "{registries: ["+a("quay.io", "m/q")+", "+a("docker.io", "m/d")+"]}"),
-			"docker.io=https://m/v2/d quay.io=https://m/v2/q", ""},
-		{"the first by object name has the registry, whatever the order of documents", mirrorConfig("b", "{registries: ["+a("quay.io", "b")+"]}") + mirrorConfig("a", "{registries: ["+a("quay.io", "a")+"]}"),
-			"quay.io=https://a/v2", "DuplicateClaim"},
-		{"a claim is compared in its normal form", mirrorConfig("a", "{registries: ["+a("index.docker.io", "a")+"]}") + mirrorConfig("b", "{registries: ["+a("docker.io", "b")+"]}"),
-			"docker.io=https://a/v2", "DuplicateClaim"},
-		{"host names are claimed one by one", mirrorConfig("a", "{hosts: [{names: [a.x, b.x], addresses: [10.0.0.1]}]}") + mirrorConfig("b", "{hosts: [{names: [B.x, c.x], addresses: [10.0.0.2]}]}"),
-			"a.x,b.x=10.0.0.1 c.x=10.0.0.2", "DuplicateClaim"},
-		{"a document for other nodes is left out", mirrorConfig("a", "{nodeSelector: {zone: south}, registries: ["+a("quay.io", "a")+"]}") + mirrorConfig("b", "{nodeSelector: {zone: north}, registries: ["+a("quay.io", "b")+"]}"),
-			"quay.io=https://b/v2", ""},
+		{
+			"entries come out sorted by prefix", mirrorConfig("a", "{registries: ["+a("quay.io", "m/q")+", "+a("docker.io", "m/d")+"]}"),
+			"docker.io=https://m/v2/d quay.io=https://m/v2/q", "",
+		},
+		{
+			"the first by object name has the registry, whatever the order of documents", mirrorConfig("b", "{registries: ["+a("quay.io", "b")+"]}") + mirrorConfig("a", "{registries: ["+a("quay.io", "a")+"]}"),
+			"quay.io=https://a/v2", "DuplicateClaim",
+		},
+		{
+			"a claim is compared in its normal form", mirrorConfig("a", "{registries: ["+a("index.docker.io", "a")+"]}") + mirrorConfig("b", "{registries: ["+a("docker.io", "b")+"]}"),
+			"docker.io=https://a/v2", "DuplicateClaim",
+		},
+		{
+			"host names are claimed one by one", mirrorConfig("a", "{hosts: [{names: [a.x, b.x], addresses: [10.0.0.1]}]}") + mirrorConfig("b", "{hosts: [{names: [B.x, c.x], addresses: [10.0.0.2]}]}"),
+			"a.x,b.x=10.0.0.1 c.x=10.0.0.2", "DuplicateClaim",
+		},
+		{
+			"a document for other nodes is left out", mirrorConfig("a", "{nodeSelector: {zone: south}, registries: ["+a("quay.io", "a")+"]}") + mirrorConfig("b", "{nodeSelector: {zone: north}, registries: ["+a("quay.io", "b")+"]}"),
+			"quay.io=https://b/v2", "",
+		},
 		{"nothing wants nothing", "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -32,8 +32,10 @@ func TestReferencesAreResolvedOrKeptOrHeld(t *testing.T) {
 		{"a mirror without a value is left out", two(""), nil, second, "UnresolvedReference", ""},
 		{"an entry without any mirror left is held", one, nil, held, "UnresolvedReference UnresolvedReference", ""},
 		{"an entry whose upstream lacks a value is held", upstream, nil, held, "UnresolvedReference UnresolvedReference", ""},
-		{"Never is held when the last mirror that resolves tags is gone",
-			strings.Replace(two(", fallback: Never"), "'https://b'", "'https://b', resolveTags: false", 1), nil, held, "UnresolvedReference UnresolvedReference", ""},
+		{
+			"Never is held when the last mirror that resolves tags is gone",
+			strings.Replace(two(", fallback: Never"), "'https://b'", "'https://b', resolveTags: false", 1), nil, held, "UnresolvedReference UnresolvedReference", "",
+		},
 		{"Never stands while a mirror resolves tags", two(", fallback: Never"), nil, second, "UnresolvedReference", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

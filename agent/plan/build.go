@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/mirrorlet/mirrorlet/runtimes"
 )
@@ -52,7 +53,8 @@ func Build(in Input) (Plan, error) {
 	}
 	for _, h := range in.Intent.Hosts {
 		p.Problems = append(p.Problems, runtimes.Problem{
-			Registry: h.Names[0], Reason: runtimes.HostsEntry, From: h.From, Message: "entries of /etc/hosts are not written by this version; not applied",
+			Reason: runtimes.HostsEntry, From: h.From,
+			Message: strings.Join(h.Names, ", ") + ": entries of /etc/hosts are not written by this version; not applied",
 		})
 	}
 	changes, problems, err := Diff(in, files)

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 )
+
+// patience is how long the folder must have been empty before everything is given back: nobody empties it for less on purpose.
+const patience = time.Minute
 
 func agentCommand() *cobra.Command {
 	var m machine
@@ -19,6 +24,7 @@ nothing: mirrors stay until mirrorlet uninstall.`,
 				return err
 			}
 			defer leave()
+			a.Patience = patience
 			a.Log.Info("watching", "config", m.config, "version", version())
 			return a.Run(c.Context(), m.nudges)
 		},

@@ -39,7 +39,12 @@ func render(facts runtimes.Facts, host fs.FS, intent runtimes.Intent, r runtimes
 			return nil, problems
 		}
 	}
-	return newRendering(facts.Target, found, r).files(), problems
+	g := newRendering(facts, found, r)
+	files := g.files()
+	if g.unreadable != "" {
+		return nil, append(problems, problem(r, runtimes.MirrorAddress, g.unreadable))
+	}
+	return files, problems
 }
 
 // conflict says why the owner's entry stands in the way; empty when it does not.
@@ -67,6 +72,9 @@ func reach(facts runtimes.Facts, host fs.FS, intent runtimes.Intent, r runtimes.
 	claimed := map[string]bool{}
 	for _, other := range intent.Registries {
 		claimed[other.Prefix] = true
+	}
+	for _, held := range intent.Held {
+		claimed[held] = true
 	}
 	var problems []runtimes.Problem
 	for i, root := range roots(facts) {
@@ -100,10 +108,14 @@ type rendering struct {
 	inPlace  bool  // the folder has no hosts.toml, and what it carries is in it
 	certs    []runtimes.File
 	secret   bool
+	version  string
+	// unreadable says why this version of containerd would drop the file; nothing of it is written then.
+	unreadable string
 }
 
-func newRendering(target string, found folder, r runtimes.Registry) *rendering {
-	g := &rendering{registry: r, dir: path.Join(target, folderName(r.Prefix))}
+func newRendering(facts runtimes.Facts, found folder, r runtimes.Registry) *rendering {
+	target := facts.Target
+	g := &rendering{registry: r, version: facts.Version, dir: path.Join(target, folderName(r.Prefix))}
 	if r.Prefix == "*" {
 		g.dir = path.Join(target, defaultFolder)
 	}
@@ -135,22 +147,22 @@ func (g *rendering) hostsToml() string {
 	for _, m := range r.Mirrors {
 		tables = append(tables, g.mirror(m))
 	}
-	switch {
-	case r.Fallback == runtimes.Never:
+	if r.Fallback == runtimes.Never {
 		// The last mirror takes the upstream's place. A single one keeps its table as well, because 1.6 drops a file without tables.
 		root = tables[len(tables)-1]
 		root.server = root.url
 		if len(tables) > 1 {
 			tables = tables[:len(tables)-1]
 		}
-	default:
+	} else {
 		root = g.upstream()
-		if len(tables) == 0 && r.Prefix != "*" { // a table, since 1.6 drops a file without; Resolve removes the double
+		if len(tables) == 0 && g.needsTable() {
 			self := root
 			self.url = "https://" + runtimes.UpstreamHost(r.Prefix)
 			tables = []entry{self}
 		}
 	}
+	g.readable(tables)
 	var b strings.Builder
 	b.WriteString(g.comment())
 	root.write(&b, "")
@@ -159,6 +171,25 @@ func (g *rendering) hostsToml() string {
 		t.write(&b, "host."+quote(t.url))
 	}
 	return b.String()
+}
+
+// needsTable says that a registry without mirrors gets a table for itself, because 1.6 drops a file without tables; Resolve removes the
+// double. Where 1.7 could not read the table, it does without.
+func (g *rendering) needsTable() bool {
+	return g.registry.Prefix != "*" && !(strings.Contains(g.registry.Prefix, "[") && !older(g.version, 1, 7))
+}
+
+// readable finds tables that make containerd 1.x drop the file with a line in its log: its parser, go-toml v1.9.5, takes the first "]"
+// for the end of a table's name, in quotes too, so an IPv6 address ends it. An unknown version is taken for such a one.
+func (g *rendering) readable(tables []entry) {
+	if g.version != "" && !older(g.version, 2, 0) {
+		return
+	}
+	for _, t := range tables {
+		if strings.Contains(t.url, "[") {
+			g.unreadable = fmt.Sprintf("containerd before 2.0 cannot read a table for %s, an IPv6 address, and would ignore the whole file; not applied, give that host a name", t.url)
+		}
+	}
 }
 
 // upstream is the registry itself, whose keys stand at the root: its own TLS, and the owner's certificate files, which a hosts.toml

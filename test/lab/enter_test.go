@@ -25,7 +25,7 @@ func TestVictim(t *testing.T) {
 	if err := orphan.Start(); err != nil {
 		t.Fatal(err)
 	}
-	os.Stdout.WriteString("ROOT " + l.Root + "\n")
+	fmt.Println("ROOT", l.Root)
 	if os.Getenv(victimEnv) == "exit" {
 		os.Exit(3)
 	}

@@ -51,7 +51,7 @@ func (l *Lab) Node(c NodeConfig) (*Node, error) {
 		err = errors.Join(err, os.WriteFile(n.Path("/etc/containerd/config.toml"), []byte(c.ConfigTOML), 0o644))
 	}
 	n.Daemon = l.daemon(root+".log", "", "/usr/bin/containerd")
-	n.Daemon.root = root
+	n.root = root
 	return n, err
 }
 

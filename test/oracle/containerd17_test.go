@@ -2,13 +2,11 @@ package oracle_test
 
 import (
 	"context"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/mirrorlet/mirrorlet/runtimes"
@@ -26,32 +24,12 @@ func TestTheLawHoldsUnderTheParserOfContainerd17(t *testing.T) {
 		n = 500
 	}
 	runtimestest.Subject{
-		Runtime: withoutIPv6{},
+		Runtime: containerd.Runtime{},
 		Facts:   runtimes.Facts{Runtime: "containerd", Version: "1.7.35", Target: certsD, Roots: []string{certsD}},
 		Resolve: oracle.Resolve17,
 		// dial_timeout came with containerd 2.1; earlier ones ignore the key.
 		Blank: func(e *runtimes.Endpoint) { e.DialTimeout = 0 },
 	}.Run(t, 1, n)
-}
-
-// withoutIPv6 takes out what containerd 1.x cannot be told: a host table for an IPv6 address. Its TOML library takes the first "]" for
-// the end of the table, quoted or escaped or not, and the parser drops the whole file (go-toml v1.9.5 lexer.go lexInsideTableKey).
-type withoutIPv6 struct{ containerd.Runtime }
-
-func (r withoutIPv6) Render(facts runtimes.Facts, host fs.FS, i runtimes.Intent) ([]runtimes.File, []runtimes.Problem) {
-	var problems []runtimes.Problem
-	i.Registries = slices.DeleteFunc(slices.Clone(i.Registries), func(r runtimes.Registry) bool {
-		found := slices.ContainsFunc(r.Mirrors, func(m runtimes.Mirror) bool { return strings.HasPrefix(m.Host, "[") })
-		if len(r.Mirrors) == 0 {
-			found = strings.HasPrefix(r.Prefix, "[") // it gets a table of its own, for 1.6
-		}
-		if found {
-			problems = append(problems, runtimes.Problem{Registry: r.Prefix, Reason: runtimes.RuntimeMismatch})
-		}
-		return found
-	})
-	files, more := r.Runtime.Render(facts, host, i)
-	return files, append(problems, more...)
 }
 
 // TestBothGenerationsOfTheParserAgree holds for files of anybody's hand, except where 1.x and 2.x are known to differ.

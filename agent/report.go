@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mirrorlet/mirrorlet/agent/config"
+	"github.com/mirrorlet/mirrorlet/agent/plan"
+	"github.com/mirrorlet/mirrorlet/runtimes"
+)
+
+// Report is what one pass came to.
+type Report struct {
+	plan.Plan
+	State State
+	// Errors are what is wrong in the documents. Where Refused is the state, they stopped the pass; otherwise they hold one entry each.
+	Errors []config.Error
+	// Applied says that this pass changed the host.
+	Applied bool
+	// Waiting says that there are no documents any more, and that everything stays for the time of the agent's patience.
+	Waiting bool
+
+	intent     runtimes.Intent
+	references map[string][]byte
+}
+
+// State is where a host stands, in the words of MirrorNode.
+type State string
+
+// The states of a host.
+const (
+	Pending    State = "Pending"    // planned, not applied
+	Applied    State = "Applied"    // as it should be
+	Refused    State = "Refused"    // the documents are wrong: nothing was changed
+	Paused     State = "Paused"     // by the file /var/lib/mirrorlet/pause: nothing was changed
+	RolledBack State = "RolledBack" // the change failed and was taken back
+)
+
+// again is the report of a pass that found nothing to do.
+func (r Report) again() Report {
+	r.Applied, r.Changes = false, nil
+	return r
+}
+
+// log writes one line for a pass that changed something, went wrong in a new way, or waits; and none for another.
+func (a *Agent) log(r Report, err error) {
+	before := a.failure
+	a.failure = ""
+	switch {
+	case err != nil:
+		if a.failure = err.Error(); a.failure != before {
+			a.Log.Error("pass failed", "state", r.State, "error", err)
+		}
+	case r.Waiting:
+		if a.failure = "waiting"; a.failure != before {
+			a.Log.Warn("there are no documents any more; all stays as it is for a while", "for", a.Patience)
+		}
+	case r.Applied:
+		a.Log.Info("applied", "runtime", r.titles(), "outcome", r.Outcome(), "problems", len(r.Problems), "wrong", len(r.Errors))
+	}
+}
+
+// titles names the runtimes of the host.
+func (r Report) titles() string {
+	var all []string
+	for _, f := range r.Found {
+		all = append(all, f.Facts.Title())
+	}
+	return strings.Join(all, ", ")
+}
+
+func refusal(errs []config.Error) error {
+	all := make([]error, len(errs))
+	for i, e := range errs {
+		all[i] = e
+	}
+	return fmt.Errorf("nothing is changed, because the documents are wrong:\n%w", errors.Join(all...))
+}
