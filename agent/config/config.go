@@ -7,6 +7,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -70,4 +71,16 @@ type Result struct {
 	// References are the values that the intent uses, to be handed in as the next LastGood. They are secret. While anything is held,
 	// nothing of the LastGood before is dropped.
 	References map[string][]byte
+}
+
+// Selectors are the different nodeSelectors of the documents, for those who have no node to ask about: with each of them as the labels,
+// Compile says what a node means that has these labels and no other.
+func (d Documents) Selectors() []map[string]string {
+	var all []map[string]string
+	for _, c := range d.configs {
+		if !slices.ContainsFunc(all, func(s map[string]string) bool { return maps.Equal(s, c.selector) }) {
+			all = append(all, c.selector)
+		}
+	}
+	return all
 }

@@ -70,9 +70,15 @@ func (h *Host) commit(was, ahead document, steps []step) error {
 	for _, s := range steps {
 		now[s.Path] = s.New.Sum()
 	}
-	h.finish(ahead, settle(ahead, now))
+	if settled := settle(ahead, now); len(settled.Records) < len(ahead.Records) || len(steps) > fewSteps {
+		h.finish(ahead, settled)
+	}
 	return nil
 }
+
+// fewSteps is how many writes are left to be settled by the next reader of the state, who looks at each of them. It saves a small
+// commit the cost of writing the state twice.
+const fewSteps = 8
 
 // remember writes what does not concern any path.
 func (h *Host) remember(was document, references map[string][]byte, pending []plan.PendingAction) error {

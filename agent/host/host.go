@@ -39,6 +39,11 @@ type Host struct {
 	lock     *os.File          // held while it is open
 	versions map[string]string // what a program said, by its process or file
 	began    map[int]int64     // the start of each process last seen, in ticks since boot
+	looked   map[spot]*glance  // by the last Look
+	state    struct {          // as it was last read or written
+		signature
+		document
+	}
 }
 
 // Open returns the host whose root is the given folder.

@@ -3,6 +3,7 @@ package host
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,26 +16,38 @@ import (
 const racy = 50 * time.Millisecond
 
 // Look is the host's tree for reading, and remembers every path that was looked at through it, so that one can later ask cheaply
-// whether looking again could show anything else. It implements fs.ReadLinkFS. It is for one goroutine at a time.
+// whether looking again could show anything else. What the Look before has read of a path that has not changed since is not read
+// again. It implements fs.ReadLinkFS. It is for one goroutine at a time.
 type Look struct {
-	host *Host
-	tree fs.FS
-	now  func() time.Time
-	seen []glance
-	done map[string]int // what of each path was looked at
-	racy bool
+	host   *Host
+	tree   fs.FS
+	now    func() time.Time
+	seen   map[spot]*glance
+	before map[spot]*glance // of the Look before
+	racy   bool
 }
 
-// glance is one path as it was when it was looked at.
-type glance struct {
+// spot is a path and which way it is looked at: the path itself, or what a symbolic link there leads to.
+type spot struct {
 	full   string
-	follow bool // the path itself, or what a symbolic link there leads to
+	follow bool
+}
+
+// glance is what a spot was when it was looked at, and what has been read of it.
+type glance struct {
 	signature
+	racy    bool
+	node    *plan.Node
+	info    *fs.FileInfo
+	content *[]byte
+	entries *[]fs.DirEntry
 }
 
 // Look begins a new recording. The clock is the one by which the kernel stamps files: time.Now, but in tests.
 func (h *Host) Look(now func() time.Time) *Look {
-	return &Look{host: h, tree: h.FS(), now: now, done: map[string]int{}}
+	l := &Look{host: h, tree: h.FS(), now: now, seen: map[spot]*glance{}, before: h.looked}
+	h.looked = l.seen
+	return l
 }
 
 // Unchanged says that every path is as it was when it was first looked at. It also says no where it cannot know, because a file was
@@ -43,18 +56,17 @@ func (l *Look) Unchanged() bool {
 	if l.racy {
 		return false
 	}
-	for i := range l.seen {
-		if sign(l.seen[i].full, l.seen[i].follow) != l.seen[i].signature {
+	for at, g := range l.seen {
+		if sign(at.full, at.follow) != g.signature {
 			return false
 		}
 	}
 	return true
 }
 
-// Node is Host.Node, remembered.
+// Node is Host.Node, remembered. The content of the node is not to be written to.
 func (l *Look) Node(path string) (plan.Node, error) {
-	l.glance(path, false)
-	return l.host.Node(path)
+	return once(&l.glance(path, false).node, func() (plan.Node, error) { return l.host.Node(path) })
 }
 
 // Open implements fs.FS. What is read from the file is covered, also later.
@@ -65,20 +77,23 @@ func (l *Look) Open(name string) (fs.File, error) {
 
 // Stat implements fs.StatFS.
 func (l *Look) Stat(name string) (fs.FileInfo, error) {
-	l.glance(name, true)
-	return fs.Stat(l.tree, name)
+	g := l.glance(name, true)
+	if g.errno == unix.ENOENT {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: g.errno}
+	}
+	return once(&g.info, func() (fs.FileInfo, error) { return fs.Stat(l.tree, name) })
 }
 
 // ReadFile implements fs.ReadFileFS.
 func (l *Look) ReadFile(name string) ([]byte, error) {
-	l.glance(name, true)
-	return fs.ReadFile(l.tree, name)
+	content, err := once(&l.glance(name, true).content, func() ([]byte, error) { return fs.ReadFile(l.tree, name) })
+	return slices.Clone(content), err
 }
 
 // ReadDir implements fs.ReadDirFS. The names in a folder are covered; what stands under them is only once it is looked at.
 func (l *Look) ReadDir(name string) ([]fs.DirEntry, error) {
-	l.glance(name, true)
-	return fs.ReadDir(l.tree, name)
+	entries, err := once(&l.glance(name, true).entries, func() ([]fs.DirEntry, error) { return fs.ReadDir(l.tree, name) })
+	return slices.Clone(entries), err
 }
 
 // Lstat implements fs.ReadLinkFS.
@@ -93,35 +108,44 @@ func (l *Look) ReadLink(name string) (string, error) {
 	return fs.ReadLink(l.tree, name)
 }
 
-// glance remembers a path before it is read: what changes while it is read shows later. Where no symbolic link stands, one look serves
-// for both ways of looking.
-func (l *Look) glance(name string, follow bool) {
-	full, way := l.host.full(path.Join("/", name)), itself
-	if follow {
-		way = target
+// once reads what has not been read yet. A failure is not kept.
+func once[T any](known **T, read func() (T, error)) (T, error) {
+	if *known != nil {
+		return **known, nil
 	}
-	if l.done[full]&way != 0 {
-		return
+	value, err := read()
+	if err == nil {
+		*known = &value
 	}
-	now, seen := l.now(), glance{full: full, signature: sign(full, false)}
-	switch {
-	case seen.mode&unix.S_IFMT != unix.S_IFLNK:
-		way = itself | target
-	case follow:
-		seen.follow, seen.signature = true, sign(full, true)
-	}
-	if seen.errno == 0 && now.Sub(time.Unix(seen.ctime.Unix())).Abs() < racy {
-		l.racy = true
-	}
-	l.done[full] |= way
-	l.seen = append(l.seen, seen)
+	return value, err
 }
 
-// What of a path has been looked at.
-const (
-	itself = 1 << iota
-	target
-)
+// glance remembers a path before it is read: what changes while it is read shows later. Where no symbolic link stands, one look serves
+// for both ways of looking.
+func (l *Look) glance(name string, follow bool) *glance {
+	at := spot{full: l.host.full(path.Join("/", name))}
+	g := l.look(at)
+	if follow && g.mode&unix.S_IFMT == unix.S_IFLNK {
+		at.follow = true
+		g = l.look(at)
+	}
+	return g
+}
+
+// look signs a spot, once, and takes over what the Look before has read of it if it still is the same.
+func (l *Look) look(at spot) *glance {
+	if g, known := l.seen[at]; known {
+		return g
+	}
+	now, g := l.now(), &glance{signature: sign(at.full, at.follow)}
+	g.racy = g.errno == 0 && now.Sub(time.Unix(g.ctime.Unix())).Abs() < racy
+	if old := l.before[at]; old != nil && !old.racy && old.signature == g.signature {
+		g = old
+	}
+	l.racy = l.racy || g.racy
+	l.seen[at] = g
+	return g
+}
 
 // signature is all of a path's metadata that changes with it, or why there is none.
 type signature struct {

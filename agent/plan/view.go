@@ -13,16 +13,19 @@ import (
 // Without shows a host as it would be without Mirrorlet: what the state says we wrote is shown as it was before. A folder that we
 // made is there only if somebody else put something into it. So what a runtime finds there is always the owner's.
 func Without(host fs.FS, state State) fs.FS {
-	v := view{host, make(map[string]Node, len(state.Records))}
+	v := view{host, make(map[string]Node, len(state.Records)), map[string]bool{}}
 	for _, r := range state.Records {
-		v.before[strings.TrimPrefix(r.Path, "/")] = r.Before
+		name := strings.TrimPrefix(r.Path, "/")
+		v.before[name] = r.Before
+		v.folders[name] = r.Wrote.Kind == Directory || r.Next != nil && r.Next.Kind == Directory
 	}
 	return v
 }
 
 type view struct {
-	host   fs.FS
-	before map[string]Node
+	host    fs.FS
+	before  map[string]Node
+	folders map[string]bool // of those, the ones that we made
 }
 
 var errNotExist = errors.New("not there without Mirrorlet")
@@ -98,6 +101,9 @@ func (v view) ReadDir(name string) ([]fs.DirEntry, error) {
 func (v view) hidden(name string) bool {
 	if before, ours := v.before[name]; !ours || before.Kind != Absent {
 		return false
+	}
+	if !v.folders[name] {
+		return true
 	}
 	entries, err := v.ReadDir(name)
 	return err != nil || len(entries) == 0

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/mirrorlet/mirrorlet/agent/config"
@@ -57,29 +58,56 @@ type checked struct {
 }
 
 func check(file string, m machine) (checked, error) {
+	assumed, err := m.assumed()
+	if err != nil {
+		return checked{}, err
+	}
 	file = filepath.Clean(file)
 	documents, errs := config.Read(os.DirFS(filepath.Dir(file)), filepath.Base(file))
-	result := documents.Compile(config.Options{Now: time.Now()})
-	out := checked{Documents: documents.Len(), Registries: len(result.Intent.Registries), Errors: []string{}, Problems: []runtimes.Problem{}}
+	out := checked{Documents: documents.Len(), Errors: []string{}, Problems: []runtimes.Problem{}}
 	for _, e := range errs {
 		out.Errors = append(out.Errors, e.Error())
 	}
-	out.Problems = append(out.Problems, result.Problems...)
-	assumed, err := m.assumed()
-	if err != nil || assumed == nil {
-		return out, err
-	}
-	p, err := plan.Build(plan.Input{
-		Intent: result.Intent, Found: []plan.Found{*assumed}, Host: emptyHost{},
-		Node: func(string) (plan.Node, error) { return plan.Node{}, nil },
-	})
-	for _, problem := range p.Problems {
-		if problem.Reason.Effect() != runtimes.Noted {
-			out.lacking++
+	registries := map[string]bool{}
+	for _, labels := range documents.Selectors() {
+		result := documents.Compile(config.Options{Labels: labels, Now: time.Now()})
+		for _, r := range result.Intent.Registries {
+			registries[r.From] = true
+		}
+		out.add(result.Problems)
+		if assumed != nil {
+			lacking, err := lacking(*assumed, result.Intent)
+			if err != nil {
+				return out, err
+			}
+			out.lacking += out.add(lacking)
 		}
 	}
-	out.Problems = append(out.Problems, p.Problems...)
-	return out, err
+	out.Registries = len(registries)
+	return out, nil
+}
+
+// add adds the problems that are not there yet, as several kinds of nodes may share one, and returns how many leave something out.
+func (c *checked) add(problems []runtimes.Problem) int {
+	lacking := 0
+	for _, p := range problems {
+		if slices.Contains(c.Problems, p) {
+			continue
+		}
+		c.Problems = append(c.Problems, p)
+		if p.Reason.Effect() != runtimes.Noted {
+			lacking++
+		}
+	}
+	return lacking
+}
+
+// lacking says what a runtime cannot express on a machine where there is nothing else.
+func lacking(f plan.Found, intent runtimes.Intent) ([]runtimes.Problem, error) {
+	p, err := plan.Build(plan.Input{
+		Intent: intent, Found: []plan.Found{f}, Host: emptyHost{}, Node: func(string) (plan.Node, error) { return plan.Node{}, nil },
+	})
+	return p.Problems, err
 }
 
 func (c checked) text(w io.Writer) error {
