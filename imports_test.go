@@ -23,6 +23,7 @@ var rules = []struct {
 	{folder: "agent/plan", deny: impure},
 	{folder: "agent/config", deny: impure},
 	{folder: "runtimes", deny: impure},
+	{folder: "runtimes/owners", deny: impure},
 	{folder: "runtimes/containerd", but: []string{"resolve.go", "reading.go"}, deny: impure},
 	{folder: "agent/host", deny: []string{"github.com/mirrorlet/mirrorlet/agent/config", "github.com/mirrorlet/mirrorlet/runtimes/containerd", "k8s.io", "net/http"}},
 	{folder: ".", deny: []string{"k8s.io/client-go", "github.com/mirrorlet/mirrorlet/cmd"}},

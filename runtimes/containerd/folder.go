@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mirrorlet/mirrorlet/runtimes"
+	"github.com/mirrorlet/mirrorlet/runtimes/owners"
 	"github.com/pelletier/go-toml/v2"
 )
 
@@ -17,6 +18,7 @@ type folder struct {
 	path      string    // absolute; "" where it finds none
 	hostsToml hostsToml // what is to be made of hosts.toml in it
 	carried   pairs     // certificate files that count there now
+	owner     string    // the program that wrote hosts.toml, where a mark tells
 }
 
 // hostsToml says what a hosts.toml is to containerd.
@@ -93,6 +95,9 @@ func read(host fs.FS, dir string) folder {
 		f.hostsToml = malformed
 	default:
 		f.hostsToml = effective
+	}
+	if f.hostsToml != absent {
+		f.owner = owners.Of(host, path.Join(dir, "hosts.toml"))
 	}
 	if f.hostsToml == absent || f.hostsToml == malformed {
 		f.carried = certFiles(host, dir)

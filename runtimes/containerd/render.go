@@ -49,20 +49,23 @@ func render(facts runtimes.Facts, host fs.FS, intent runtimes.Intent, r runtimes
 
 // conflict says why the owner's entry stands in the way; empty when it does not.
 func conflict(found folder, r runtimes.Registry) string {
-	name := path.Join(path.Base(found.path), "hosts.toml")
+	name, of := path.Join(path.Base(found.path), "hosts.toml"), ""
+	if found.owner != "" {
+		of = " of " + found.owner
+	}
 	switch {
 	case found.hostsToml == broken:
 		return fmt.Sprintf("%s cannot be read as a folder with a hosts.toml file, so containerd fails every pull of this registry; remove it", found.path)
 	case found.hostsToml == absent || r.OnExisting == runtimes.Replace:
 		return ""
 	case r.OnExisting == runtimes.Prepend:
-		return name + " was there before and is kept; this version cannot prepend to it yet, onExisting: Replace takes it over"
+		return name + of + " was there before and is kept; this version cannot prepend to it yet, onExisting: Replace takes it over"
 	case found.hostsToml == malformed:
-		return name + " was there before and is kept, though containerd cannot parse it and ignores it; mend it, or take it over by onExisting: Replace"
+		return name + of + " was there before and is kept, though containerd cannot parse it and ignores it; mend it, or take it over by onExisting: Replace"
 	case path.Base(found.path) == defaultFolder && r.Prefix != "*":
-		return name + ", which containerd takes for this registry, was there before and is kept; to merge or take over see onExisting"
+		return name + of + ", which containerd takes for this registry, was there before and is kept; to merge or take over see onExisting"
 	default:
-		return "hosts.toml was there before and is kept; to merge or take over see onExisting"
+		return "hosts.toml" + of + " was there before and is kept; to merge or take over see onExisting"
 	}
 }
 
@@ -176,7 +179,8 @@ func (g *rendering) hostsToml() string {
 // needsTable says that a registry without mirrors gets a table for itself, because 1.6 drops a file without tables; Resolve removes the
 // double. Where 1.7 could not read the table, it does without.
 func (g *rendering) needsTable() bool {
-	return g.registry.Prefix != "*" && !(strings.Contains(g.registry.Prefix, "[") && !older(g.version, 1, 7))
+	unreadable := strings.Contains(g.registry.Prefix, "[") && !older(g.version, 1, 7)
+	return g.registry.Prefix != "*" && !unreadable
 }
 
 // readable finds tables that make containerd 1.x drop the file with a line in its log: its parser, go-toml v1.9.5, takes the first "]"
