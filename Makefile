@@ -14,7 +14,7 @@ build: ## Build bin/mirrorlet, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o bin/mirrorlet ./cmd/mirrorlet
 
 demo: build ## See it work: a pretended host at once, then a real containerd, registries and images (root)
-	cd test && CGO_ENABLED=0 $(GO) run ./cmd/demo
+	cd test && CGO_ENABLED=0 $(GO) run -trimpath ./cmd/demo
 
 test: test-unit test-race test-lab ## Every test; the lab builds or downloads the containerds it runs
 
