@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -21,7 +22,12 @@ func explainCommand() *cobra.Command {
 image, in order: the whole address of the manifest, and the line that said so. An endpoint that is asked by digest only has
 {digest} in place of the tag. Nothing is asked over the network.`,
 		Example: "  mirrorlet explain nginx\n  mirrorlet explain registry.example:5000/app:v1@sha256:… -o json",
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("name one image, in any form, such as mirrorlet explain nginx")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			ref, err := runtimes.ParseRef(args[0])
 			if err != nil {

@@ -79,7 +79,11 @@ func (m *machine) assumed() (*plan.Found, error) {
 	if m.runtime == "" {
 		return nil, nil
 	}
-	name, version, _ := strings.Cut(m.runtime, "@")
+	name, version, versioned := strings.Cut(m.runtime, "@")
+	var major, minor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); versioned && n < 2 {
+		return nil, fmt.Errorf("--runtime %s: %q is no version; write one such as containerd@2.4.2, or leave it out", m.runtime, version)
+	}
 	var names []string
 	for _, r := range known() {
 		if r.Name() == name {

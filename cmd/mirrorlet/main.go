@@ -33,6 +33,9 @@ func run(args []string) int {
 		return 0
 	case errors.Is(err, errChanges):
 		return exitChanges
+	case errors.Is(err, os.ErrPermission) && os.Geteuid() != 0:
+		fmt.Fprintf(os.Stderr, "mirrorlet: %v; run it as root\n", err)
+		return 1
 	default:
 		fmt.Fprintln(os.Stderr, "mirrorlet:", err)
 		return 1
