@@ -43,7 +43,13 @@ func buildGo(ctx context.Context, p Part, scratch, target string) error {
 // unpackDebian takes the program out of a package, in the version that the machine's own package sources have.
 func unpackDebian(ctx context.Context, p Part, scratch, target string) error {
 	name, tree := p.Settings["package"], filepath.Join(scratch, "tree")
-	if _, err := run(ctx, scratch, "apt-get", "download", name); err != nil {
+	_, err := run(ctx, scratch, "apt-get", "download", name)
+	if err != nil && os.Geteuid() == 0 { // on a new machine the lists of packages are missing, on an old one they are out of date
+		if _, err = run(ctx, scratch, "apt-get", "update"); err == nil {
+			_, err = run(ctx, scratch, "apt-get", "download", name)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%w\nthe lists of packages may be missing or old: apt-get update", err)
 	}
 	files, err := filepath.Glob(filepath.Join(scratch, name+"_*.deb"))
