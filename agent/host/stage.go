@@ -49,15 +49,19 @@ func stageAll(root string, nodes map[string]plan.Node) error {
 	return nil
 }
 
+// inMemory are the folders for short-lived files that a host may have in memory, and onDisk those that it has otherwise.
+func inMemory() []string { return []string{"/run", "/dev/shm"} }
+func onDisk() []string   { return []string{folder, "/tmp"} }
+
 // stageDir is a folder of the host for short-lived files: in memory before on disk, there before missing.
 func (h *Host) stageDir() string {
-	for _, dir := range []string{"/run", "/dev/shm"} {
+	for _, dir := range inMemory() {
 		var st unix.Statfs_t
 		if unix.Statfs(h.full(dir), &st) == nil && st.Type == unix.TMPFS_MAGIC && unix.Access(h.full(dir), unix.W_OK) == nil {
 			return dir
 		}
 	}
-	for _, dir := range []string{folder, "/tmp"} {
+	for _, dir := range onDisk() {
 		if unix.Access(h.full(dir), unix.W_OK) == nil {
 			return dir
 		}

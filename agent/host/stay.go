@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -81,57 +80,4 @@ func (h *Host) build(temp string, missing []string) error {
 	}
 	slices.Reverse(dirs)
 	return h.syncFolders(dirs)
-}
-
-// Forget removes the state, the originals and the lock, and the folders around them that were not there before us and are empty. It
-// is for after the last path was given back, and refuses before.
-func (h *Host) Forget() error {
-	if _, err := os.Lstat(h.full(folder)); absent(err) {
-		return nil
-	}
-	if err := h.Lock(context.Background(), true); err != nil {
-		return err
-	}
-	defer h.Unlock()
-	d, err := h.settled()
-	if err != nil {
-		return err
-	}
-	if len(d.Records) > 0 {
-		return fmt.Errorf("forget the host: %d paths are not given back yet, such as %s", len(d.Records), d.Records[0].Path)
-	}
-	if err := h.forget(d.Made); err != nil {
-		return fmt.Errorf("forget the host: %w", err)
-	}
-	return nil
-}
-
-// forget removes the state last: until then it can be done again. A host without a state keeps its originals, which then are the
-// only trace of what was there.
-func (h *Host) forget(made []string) error {
-	if err := h.forgetOriginals(); err != nil {
-		return err
-	}
-	for _, p := range []string{lockPath, statePath} {
-		if err := h.disk.unlink(h.full(p)); err != nil && !absent(err) {
-			return fmt.Errorf("remove %s: %w", p, err)
-		}
-	}
-	for _, dir := range slices.Backward(made) {
-		if err := h.remove(h.full(dir), plan.Directory, always); err != nil && !absent(err) {
-			return fmt.Errorf("remove %s: %w", dir, err)
-		}
-	}
-	return nil
-}
-
-func (h *Host) forgetOriginals() error {
-	_, err := os.Lstat(h.full(statePath))
-	if absent(err) {
-		return nil
-	}
-	if err = h.removeTree(h.full(originalsDir)); err != nil && !absent(err) {
-		return fmt.Errorf("remove %s: %w", originalsDir, err)
-	}
-	return nil
 }
