@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"path"
@@ -179,9 +180,15 @@ func (c Change) shown(n Node) []byte {
 	switch {
 	case n.Kind == Symlink:
 		return []byte("symbolic link to " + n.Target + "\n")
-	case n.Kind == Regular && c.Secret:
+	case n.Kind == Regular && (c.Secret || private(n)):
 		return fmt.Appendf(nil, "secret, %d bytes, sha256:%s\n", len(n.Content), digest(n.Content))
 	default:
 		return n.Content
 	}
+}
+
+// private says that a file is not for everybody to see: its owner keeps others from reading it, or it holds a login. What is replaced
+// may be the owner's own, or ours of when it had a login.
+func private(n Node) bool {
+	return n.Mode&0o004 == 0 || bytes.Contains(bytes.ToLower(n.Content), []byte("authorization"))
 }
