@@ -3,7 +3,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -26,12 +25,20 @@ type Agent struct {
 	// Patience is how long a set of documents must have been empty before that is taken for the wish to have nothing.
 	Patience time.Duration
 	Log      *slog.Logger
-	Now      func() time.Time
+	// Now is the time of day, by which the kernel stamps files and certificates expire.
+	Now func() time.Time
+	// Uptime is a clock that nobody can set, by which the agent waits.
+	Uptime func() time.Duration
+	// Chance is a random number from 0 to 1, which spreads the machines that wait; nil for 1.
+	Chance func() float64
 
-	look       *host.Look // all that the last pass looked at on the host
-	last       Report
-	failure    string    // of the last pass
-	emptySince time.Time // zero while there are documents
+	look    *host.Look // all that the last pass looked at on the host
+	last    Report
+	failure string         // of the last pass
+	empty   *time.Duration // since when there are no documents
+	backoff backoff
+	rivals  rivals
+	wake    time.Duration // when something that waits may be tried again, by Uptime; 0 for never
 }
 
 // Source is where documents come from: a folder, later also the API server.
@@ -53,8 +60,7 @@ func (a *Agent) Sync(ctx context.Context) (Report, error) {
 	}
 	report, err := a.Plan(ctx)
 	for try := 1; err == nil && report.State == Pending && !report.Waiting; try++ {
-		err = a.apply(ctx, &report)
-		if !errors.Is(err, host.ErrChanged) || try == tries {
+		if err = a.apply(ctx, &report); !a.again(report, err, try) {
 			break
 		}
 		report, err = a.Plan(ctx)
@@ -83,7 +89,7 @@ func (a *Agent) Plan(ctx context.Context) (Report, error) {
 	if wanted.Refused {
 		return Report{State: Refused, Errors: wanted.Errors}, refusal(wanted.Errors)
 	}
-	report := Report{State: Pending, Errors: wanted.Errors, intent: wanted.Intent, references: wanted.References}
+	report := Report{State: Pending, Errors: wanted.Errors, references: wanted.References, wish: wishes(wanted.Intent)}
 	report.Plan, err = a.build(ctx, wanted.Intent, state)
 	report.Problems = append(wanted.Problems, report.Problems...)
 	return report, err
@@ -93,43 +99,12 @@ func (a *Agent) Plan(ctx context.Context) (Report, error) {
 func (a *Agent) waits(documents config.Documents) bool {
 	switch {
 	case documents.Len() > 0:
-		a.emptySince = time.Time{}
-	case a.emptySince.IsZero():
-		a.emptySince = a.Now()
+		a.empty = nil
+	case a.empty == nil:
+		now := a.Uptime()
+		a.empty = &now
 	}
-	return documents.Len() == 0 && a.Now().Sub(a.emptySince) < a.Patience
-}
-
-// build plans, and plans again without the registries whose files their runtime would read otherwise than they are meant.
-func (a *Agent) build(ctx context.Context, intent runtimes.Intent, state plan.State) (plan.Plan, error) {
-	a.look = a.Host.Look(a.Now)
-	found, err := a.detect(state)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	in := plan.Input{Intent: intent, State: state, Host: a.look, Node: a.look.Node, Found: found}
-	p, err := plan.Build(in)
-	if err != nil || p.IsEmpty() {
-		return p, err
-	}
-	misread, err := a.prove(ctx, in, p)
-	if err != nil || len(misread) == 0 {
-		return p, err
-	}
-	in.Intent = intent.Hold(misread)
-	p, err = plan.Build(in)
-	p.Problems = append(p.Problems, misread...)
-	return p, err
-}
-
-// apply makes the changes of a report.
-func (a *Agent) apply(ctx context.Context, report *Report) error {
-	if err := a.Host.Commit(ctx, report.Changes, report.references, nil); err != nil {
-		report.State = RolledBack
-		return err
-	}
-	report.State, report.Applied = Applied, !report.IsEmpty()
-	return nil
+	return a.empty != nil && a.Uptime()-*a.empty < a.Patience
 }
 
 // Leave gives everything back to the owner of the host, from the state alone.
@@ -151,13 +126,15 @@ func (a *Agent) Leave(ctx context.Context) (plan.Plan, error) {
 // unchanged says that the last pass ended well, and that nothing it looked at has changed since: it would come to the same.
 func (a *Agent) unchanged() bool {
 	paused, err := a.Host.Paused()
-	return a.look != nil && a.last.State == Applied && !paused && err == nil && a.Documents.Unchanged() && a.look.Unchanged() && a.alive()
+	return a.look != nil && a.last.State == Applied && !a.due() && !paused && err == nil && a.Documents.Unchanged() && a.look.Unchanged() &&
+		a.alive()
 }
 
 // remember keeps what the next pass may compare with. A pass that wrote has changed what it looked at: the next one looks again.
 func (a *Agent) remember(report Report, err error) {
 	a.log(report, err)
-	a.last = report
+	now := a.Uptime()
+	a.last, a.wake = report, earlier(a.rivals.next(now), a.backoff.next(now), now)
 	if err != nil || report.Applied {
 		a.look = nil
 	}

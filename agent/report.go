@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mirrorlet/mirrorlet/agent/config"
@@ -21,8 +22,8 @@ type Report struct {
 	// Waiting says that there are no documents any more, and that everything stays for the time of the agent's patience.
 	Waiting bool
 
-	intent     runtimes.Intent
 	references map[string][]byte
+	wish       func(prefix string) string // what tells one wish for a registry from another
 }
 
 // State is where a host stands, in the words of MirrorNode.
@@ -47,6 +48,11 @@ func (r Report) again() Report {
 func (a *Agent) log(r Report, err error) {
 	before := a.failure
 	a.failure = ""
+	for _, p := range r.Problems {
+		if yields(p.Reason) && !slices.Contains(a.last.Problems, p) {
+			a.Log.Warn("left to somebody else", "registry", p.Registry, "reason", p.Reason, "problem", p.Message)
+		}
+	}
 	switch {
 	case err != nil:
 		if a.failure = err.Error(); a.failure != before {
@@ -77,3 +83,6 @@ func refusal(errs []config.Error) error {
 	}
 	return fmt.Errorf("nothing is changed, because the documents are wrong:\n%w", errors.Join(all...))
 }
+
+// yields says that a problem is one of the host that a pass comes upon, and not of what is wanted: the log tells it once.
+func yields(r runtimes.Reason) bool { return r == runtimes.ForeignOwner || r == runtimes.Unwritable }

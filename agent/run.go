@@ -15,15 +15,13 @@ func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 		return err
 	}
 	defer a.Host.Unlock()
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
 	for {
 		_, _ = a.Sync(ctx) // it logs what a person must know, and the next pass tries again
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-nudges:
-		case <-tick.C:
+		case <-time.After(a.rest()):
 		}
 	}
 }

@@ -34,6 +34,8 @@ const (
 	Conflict       Reason = "Conflict"       // the owner of the host has an entry of his own, and onExisting keeps it
 	DuplicateClaim Reason = "DuplicateClaim" // two documents claim one prefix or one host name; the first by name has it
 	ForeignEdit    Reason = "ForeignEdit"    // somebody changed a file of ours
+	ForeignOwner   Reason = "ForeignOwner"   // somebody keeps overwriting a file of ours, and has it for now
+	Unwritable     Reason = "Unwritable"     // the host does not let a file be written, or given back
 )
 
 // What was asked for and is wrong or missing.
@@ -82,7 +84,7 @@ const (
 // Effect of a reason.
 func (r Reason) Effect() Effect {
 	switch r {
-	case Conflict, DuplicateClaim, ForeignEdit:
+	case Conflict, DuplicateClaim, ForeignEdit, ForeignOwner, Unwritable:
 		return InConflict
 	case PathPrefix, CatchAll, MirrorAddress, HostsEntry:
 		return NotExpressible

@@ -23,9 +23,9 @@ type step struct {
 }
 
 // Commit makes the changes, in their order, and remembers the references and the pending actions in place of those that were
-// remembered. It makes all changes or none: on an error everything is as it was, or the error says what is not. If a path is not as
-// its change says, nothing is written and the error is ErrChanged. Without changes only what is remembered is written, and nothing
-// at all if that is the same.
+// remembered. It makes all changes or none: on an error everything is as it was, or the error says what is not; where it has to do
+// with one path, it is a plan.Obstacle. If a path is not as its change says, nothing is written and the error is ErrChanged. Without
+// changes only what is remembered is written, and nothing at all if that is the same.
 //
 // When Commit returns nil, a power cut takes nothing of it back. It takes the lock if the caller has not. A context that ends stops
 // a commit that has not begun to write; after that it is quicker to finish.
@@ -150,7 +150,7 @@ func (h *Host) make(steps []step) (int, error) {
 	var unsynced []string
 	for i, s := range steps {
 		if err := h.put(s.full, s.was, s.New, s.unchanged); err != nil {
-			return i, fmt.Errorf("%s: %w", s.Path, err)
+			return i, s.failed(err)
 		}
 		steps[i].made = true
 		if dir := filepath.Dir(s.full); !slices.Contains(unsynced, dir) {
@@ -160,11 +160,15 @@ func (h *Host) make(steps []step) (int, error) {
 			continue
 		}
 		if err := h.syncFolders(unsynced); err != nil {
-			return i, fmt.Errorf("%s: %w", s.Path, err)
+			return i, s.failed(err)
 		}
 		unsynced = unsynced[:0]
 	}
 	return len(steps), nil
+}
+
+func (s step) failed(err error) error {
+	return &plan.Obstacle{Path: s.Path, Registry: s.Registry, Err: fmt.Errorf("%s: %w", s.Path, err)}
 }
 
 func (h *Host) syncFolders(dirs []string) error {

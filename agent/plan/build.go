@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -74,7 +75,7 @@ func Diff(in Input, files []runtimes.File) ([]Change, []runtimes.Problem, error)
 	d := differ{Input: in, needed: map[string]bool{}}
 	for _, f := range files {
 		if err := d.write(f); err != nil {
-			return nil, nil, err
+			return nil, nil, &Obstacle{f.Path, f.Registry, err}
 		}
 	}
 	for _, r := range in.State.Records {
@@ -87,11 +88,26 @@ func Diff(in Input, files []runtimes.File) ([]Change, []runtimes.Problem, error)
 			continue
 		}
 		if err := d.giveBack(r); err != nil {
-			return nil, nil, err
+			return nil, nil, &Obstacle{r.Path, r.Registry, err}
 		}
 	}
 	return d.changes, d.problems, nil
 }
+
+// ErrInTheWay says that something stands at a path which nobody may replace by a file of ours.
+var ErrInTheWay = errors.New("is in the way")
+
+// Obstacle is an error that has to do with one path, and so with one registry only: the others can do without it.
+type Obstacle struct {
+	Path, Registry string
+	Err            error
+}
+
+// Error is that of Err, which names a path.
+func (o *Obstacle) Error() string { return o.Err.Error() }
+
+// Unwrap returns Err.
+func (o *Obstacle) Unwrap() error { return o.Err }
 
 type differ struct {
 	Input
@@ -117,7 +133,7 @@ func (d *differ) write(f runtimes.File) error {
 		return err
 	}
 	if now.Kind == Directory || now.Kind == Other {
-		return fmt.Errorf("%s is in the way: a file is to be written there, and it is none; move it away", f.Path)
+		return fmt.Errorf("%s %w: a file is to be written there, and it is none; move it away", f.Path, ErrInTheWay)
 	}
 	want := Node{Kind: Regular, Mode: f.Mode, Label: now.Label, Content: f.Content}
 	record, known := d.State.Record(f.Path)
@@ -147,14 +163,14 @@ func (d *differ) folders(dir string, f runtimes.File) error {
 	case err == nil && info.IsDir():
 		return nil
 	case err == nil:
-		return fmt.Errorf("%s is in the way: a folder is needed there, and it is none; move it away", dir)
+		return fmt.Errorf("%s %w: a folder is needed there, and it is none; move it away", dir, ErrInTheWay)
 	}
 	now, err := d.Node(dir)
 	if err != nil {
 		return err
 	}
 	if now.Kind != Absent {
-		return fmt.Errorf("%s is in the way: it leads nowhere; mend it or move it away", dir)
+		return fmt.Errorf("%s %w: it leads nowhere; mend it or move it away", dir, ErrInTheWay)
 	}
 	d.changes = append(d.changes, Change{Path: dir, New: Node{Kind: Directory, Mode: 0o755}, Registry: f.Registry, From: f.From})
 	return nil

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/mirrorlet/mirrorlet/agent"
 	"github.com/mirrorlet/mirrorlet/agent/plan"
+	"github.com/mirrorlet/mirrorlet/runtimes"
 	"github.com/spf13/cobra"
 )
 
@@ -42,13 +44,27 @@ wrong or an entry of the documents is wrong; the others are applied all the same
 			if err := o.print(c.OutOrStdout(), toJSON(report.State, report.Plan, report.Errors), text(report.Plan, report.Errors, t)); err != nil {
 				return err
 			}
-			return wrong(report.Errors)
+			return errors.Join(wrong(report.Errors), unwritten(report))
 		},
 	}
 	m.flags(c)
 	o.flag(c)
 	c.Flags().BoolVarP(&t.Diff, "diff", "d", false, "show the content of each change (of secrets only a digest)")
 	return c
+}
+
+// unwritten is the error of an apply that this machine did not let do all of its work.
+func unwritten(r agent.Report) error {
+	n := 0
+	for _, p := range r.Problems {
+		if p.Reason == runtimes.Unwritable {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s could not be written; what this machine has for it stays as it is", count(n, "registry"))
 }
 
 func uninstallCommand() *cobra.Command {

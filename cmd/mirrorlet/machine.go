@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -69,7 +70,7 @@ func (m *machine) enterHost(c *cobra.Command) (*agent.Agent, func(), error) {
 		return nil, nil, err
 	}
 	return &agent.Agent{
-		Host: h, Runtimes: known(), Assume: assume, Labels: m.labels, Now: time.Now,
+		Host: h, Runtimes: known(), Assume: assume, Labels: m.labels, Now: time.Now, Uptime: host.Uptime, Chance: rand.Float64,
 		Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
 	}, func() {}, nil
 }

@@ -28,6 +28,9 @@ func render(facts runtimes.Facts, host fs.FS, intent runtimes.Intent, r runtimes
 	if strings.Contains(r.Prefix, "/") {
 		return nil, []runtimes.Problem{problem(r, runtimes.PathPrefix, "containerd has no path prefixes; not applied")}
 	}
+	if n := len(folderName(r.Prefix)); n > maxName {
+		return nil, []runtimes.Problem{problem(r, runtimes.Unwritable, fmt.Sprintf("its folder would have a name of %d bytes, and a file system holds %d; not applied, give the registry a shorter name", n, maxName))}
+	}
 	found := find(host, roots(facts), r.Prefix)
 	if message := conflict(found, r); message != "" {
 		return nil, []runtimes.Problem{problem(r, runtimes.Conflict, message)}
@@ -46,6 +49,9 @@ func render(facts runtimes.Facts, host fs.FS, intent runtimes.Intent, r runtimes
 	}
 	return files, problems
 }
+
+// maxName is how long a name in a folder can be, in bytes (NAME_MAX of linux/limits.h).
+const maxName = 255
 
 // conflict says why the owner's entry stands in the way; empty when it does not.
 func conflict(found folder, r runtimes.Registry) string {
