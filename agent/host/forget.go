@@ -9,13 +9,9 @@ import (
 	"slices"
 )
 
-// Forget removes the state, the originals and the lock, the folders around them that were not there before us and are empty, and
-// copies for a parser that a crash has left. It is for after the last path was given back, and refuses before. When it returns nil, a
-// power cut takes nothing of it back.
+// Forget removes the state, the originals and the lock, and the folders around them that were not there before us and are empty. It
+// is for after the last path was given back, and refuses before. When it returns nil, a power cut takes nothing of it back.
 func (h *Host) Forget() error {
-	for _, dir := range append(inMemory(), onDisk()...) {
-		removeStale(h.full(dir))
-	}
 	if _, err := os.Lstat(h.full(folder)); absent(err) {
 		return nil
 	}

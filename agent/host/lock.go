@@ -20,7 +20,7 @@ var ErrLocked = errors.New("another mirrorlet is at work on this host")
 
 // Lock makes this process the only one that commits, until Unlock or its end. If another one holds the lock, Lock waits for it until
 // the context ends, or without wait returns ErrLocked with the holder's process and command. It makes /var/lib/mirrorlet where that
-// is missing, and removes unfinished files that a crash has left. Locking twice is the same as once.
+// is missing, and removes unfinished files and copies that a crash has left. Locking twice is the same as once.
 func (h *Host) Lock(ctx context.Context, wait bool) error {
 	if h.lock != nil {
 		return nil
@@ -134,8 +134,12 @@ func holder(f *os.File) string {
 	return strings.TrimSpace(string(line))
 }
 
-// sweepAll removes unfinished files where an interrupted commit was writing. A state that cannot be read is reported by who needs it.
+// sweepAll removes unfinished files where an interrupted commit was writing, and copies for a parser: they hold credentials, and
+// perhaps nobody stages again. A state that cannot be read is reported by who needs it.
 func (h *Host) sweepAll() {
+	for _, dir := range append(inMemory(), onDisk()...) {
+		removeStale(h.full(dir))
+	}
 	d, _ := h.readState()
 	dirs := []string{folder, originalsDir}
 	for _, p := range d.underWay() {
