@@ -2,26 +2,76 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/mirrorlet/mirrorlet/agent/host"
 )
 
-// interval is how often a pass is made where nothing nudges one: often enough to mend what an overflow of inotify hid.
+// interval is how often a pass is made where nothing nudges one: often enough to mend what no watch has seen.
 const interval = time.Minute
 
-// Run makes a pass at once, at every nudge, and every minute, until the context ends; then it changes nothing more. It waits for the
-// host's lock first, which another agent may hold while it leaves.
+// Run makes a pass at once, at every nudge, when somebody touches a file of ours, and every minute, until the context ends; then it
+// changes nothing more. It waits for the host's lock first, which another agent may hold while it leaves. It ends with an error at once
+// if the host was changed by a mirrorlet of another version.
 func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 	if err := a.Host.Lock(ctx, true); err != nil {
 		return err
 	}
 	defer a.Host.Unlock()
+	if _, err := a.Host.LoadState(); errors.Is(err, host.ErrStateVersion) {
+		return err
+	}
+	watch := a.watch()
+	defer watch.close()
 	for {
 		_, _ = a.Sync(ctx) // it logs what a person must know, and the next pass tries again
+		watch.follow()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-nudges:
+		case <-watch.touched:
 		case <-time.After(a.rest()):
 		}
+	}
+}
+
+// watch is a watch of what is ours, or the lack of one: then a change is noticed by the regular pass only, which is said once.
+type watch struct {
+	*host.Watch
+	agent   *Agent
+	touched <-chan struct{}
+	told    bool
+}
+
+func (a *Agent) watch() *watch {
+	w := &watch{agent: a}
+	var err error
+	if w.Watch, err = a.Host.Watch(); err != nil {
+		w.tell(err)
+		return w
+	}
+	w.touched = w.Changed()
+	return w
+}
+
+// follow watches what the last pass wrote as well.
+func (w *watch) follow() {
+	if w.Watch != nil {
+		w.tell(w.Follow())
+	}
+}
+
+func (w *watch) tell(err error) {
+	if err != nil && !w.told {
+		w.agent.Log.Warn("files of ours are not all watched; a change to them is noticed within a minute", "error", err)
+		w.told = true
+	}
+}
+
+func (w *watch) close() {
+	if w.Watch != nil {
+		w.Close()
 	}
 }

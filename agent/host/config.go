@@ -14,23 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Nudges wait until nothing has happened for calm, so that an editor or a swap of links is done, but not for longer than patience.
-const (
-	calm     = 50 * time.Millisecond
-	patience = 500 * time.Millisecond
-)
-
 // Config is the folder or the file that the user's documents are in. Opened before Enter, it is read and watched there all the same.
 type Config struct {
 	parent  *os.Root // the folder around the folder: it stays when that is deleted and made again
 	folder  string   // the folder's name in the parent; "." for the root of everything
 	file    string   // the file's name in the folder; "." for the folder as a whole
 	watcher *fsnotify.Watcher
-	changed chan struct{}
+	nudges  nudges
+	blind   error // why there is no watch
 }
 
 // OpenConfig opens a folder or a file, which must be there. Symbolic links on the way to the folder are followed once, now; links in
-// it are followed as long as they do not lead out of the folder around it.
+// it are followed as long as they do not lead out of the folder around it. Where the kernel allows no watch, there are no nudges
+// (Unwatched).
 func OpenConfig(path string) (*Config, error) {
 	c, err := openConfig(path)
 	if err != nil {
@@ -48,7 +44,7 @@ func openConfig(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{folder: ".", file: ".", changed: make(chan struct{}, 1)}
+	c := &Config{folder: ".", file: ".", nudges: make(nudges, 1)}
 	if !info.IsDir() { // the link that a file of a mounted ConfigMap is must be followed each time: it is swapped
 		full, c.file = filepath.Dir(full), filepath.Base(full)
 	}
@@ -61,10 +57,7 @@ func openConfig(path string) (*Config, error) {
 	if c.parent, err = os.OpenRoot(filepath.Dir(full)); err != nil {
 		return nil, err
 	}
-	if err := c.watch(full); err != nil {
-		_ = c.parent.Close()
-		return nil, err
-	}
+	c.blind = c.watch(full)
 	return c, nil
 }
 
@@ -110,13 +103,16 @@ func (c *Config) Stamp(now time.Time) string {
 }
 
 // Changed says that something in the folder may have changed. Several changes make one nudge; a change after a nudge was taken
-// makes another one. It is closed by Close.
-func (c *Config) Changed() <-chan struct{} { return c.changed }
+// makes another one. It is closed by Close, unless there is no watch.
+func (c *Config) Changed() <-chan struct{} { return c.nudges }
+
+// Unwatched says why no change makes a nudge, such as the limits of inotify; nil where each does.
+func (c *Config) Unwatched() error { return c.blind }
 
 // Close ends the watch.
 func (c *Config) Close() error {
-	if err := c.watcher.Close(); err != nil {
-		return err
+	if c.blind == nil {
+		_ = c.watcher.Close() // it can only say that it was closed before
 	}
 	return c.parent.Close()
 }
@@ -125,7 +121,7 @@ func (c *Config) Close() error {
 func (c *Config) watch(folder string) error {
 	var err error
 	if c.watcher, err = fsnotify.NewWatcher(); err != nil {
-		return fmt.Errorf("watch: %w", err)
+		return fmt.Errorf("watch: %w", reason(err))
 	}
 	ready := make(chan error)
 	go c.outside(ready, func() error {
@@ -133,10 +129,10 @@ func (c *Config) watch(folder string) error {
 			return err
 		}
 		return c.watcher.Add(folder)
-	}, func() { c.follow(folder) })
+	}, func() { c.nudges.follow(c.watcher, func(path string) bool { return c.concerns(path, folder) }) })
 	if err := <-ready; err != nil {
 		_ = c.watcher.Close()
-		return fmt.Errorf("watch: %w", err)
+		return fmt.Errorf("watch: %w", reason(err))
 	}
 	return nil
 }
@@ -163,37 +159,6 @@ func (c *Config) outside(ready chan<- error, begin func() error, follow func()) 
 	}
 }
 
-// follow turns events into nudges until the watcher is closed.
-func (c *Config) follow(folder string) {
-	defer close(c.changed)
-	quiet := time.NewTimer(calm)
-	quiet.Stop()
-	var since time.Time // of the first event that has made no nudge yet
-	for {
-		select {
-		case event, open := <-c.watcher.Events:
-			if !open {
-				return
-			}
-			if !c.concerns(event.Name, folder) {
-				continue
-			}
-		case _, open := <-c.watcher.Errors: // events were lost: everything may have changed
-			if !open {
-				return
-			}
-		case <-quiet.C:
-			since = time.Time{}
-			c.nudge()
-			continue
-		}
-		if since.IsZero() {
-			since = time.Now()
-		}
-		quiet.Reset(max(0, min(calm, patience-time.Since(since))))
-	}
-}
-
 // concerns says that an event is about the folder or in it; it watches the folder again when that was made again.
 func (c *Config) concerns(path, folder string) bool {
 	if path == folder {
@@ -201,11 +166,4 @@ func (c *Config) concerns(path, folder string) bool {
 		return true
 	}
 	return filepath.Dir(path) == folder
-}
-
-func (c *Config) nudge() {
-	select {
-	case c.changed <- struct{}{}:
-	default: // one is waiting to be taken
-	}
 }

@@ -21,6 +21,10 @@ const (
 	stateVersion = 1
 )
 
+// ErrStateVersion says that a mirrorlet of another version wrote the state. What it means is not guessed at: nothing can be changed, and
+// nothing given back, but by a mirrorlet that knows it.
+var ErrStateVersion = errors.New("the state of this machine is of another version")
+
 // LoadState returns what the host remembers of us, with the originals, as it is after looking at the disk: no record has a Next. It
 // writes nothing. A host without a state gives the zero State; a state that cannot be read, or not wholly, is an error.
 func (h *Host) LoadState() (plan.State, error) {
@@ -94,8 +98,8 @@ func parseState(content []byte) (document, error) {
 		return document{}, broken(err)
 	}
 	if any.Version != stateVersion {
-		return document{}, fmt.Errorf("%s has version %d, and this mirrorlet knows version %d; use the mirrorlet that wrote it",
-			statePath, any.Version, stateVersion)
+		return document{}, fmt.Errorf("%w: %s has version %d, and this mirrorlet knows version %d; run the one that wrote it, to uninstall as well",
+			ErrStateVersion, statePath, any.Version, stateVersion)
 	}
 	var d document
 	strict := json.NewDecoder(bytes.NewReader(content))

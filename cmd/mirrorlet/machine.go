@@ -46,8 +46,30 @@ func (m *machine) runtimeFlag(c *cobra.Command) {
 func (m *machine) enter(c *cobra.Command) (*agent.Agent, func(), error) {
 	documents, err := host.OpenConfig(m.config)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w; put your MirrorConfig there, or name another place with --config", err)
+		return nil, nil, fmt.Errorf("%w; %s", err, noDocuments)
 	}
+	return m.enterWith(c, documents)
+}
+
+// noDocuments is what to do where there are none.
+const noDocuments = "put your MirrorConfig there, or name another place with --config"
+
+// await is enter for who can wait until the documents are there.
+func (m *machine) await(c *cobra.Command) (*agent.Agent, func(), error) {
+	log := logger(c)
+	documents, err := host.AwaitConfig(c.Context(), m.config, func(reason error) {
+		log.Warn("waiting for the documents; until they are there, nothing is changed", "reason", reason, "remedy", noDocuments)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := documents.Unwatched(); err != nil {
+		log.Warn("the documents are not watched; a change to them is noticed within a minute", "error", err)
+	}
+	return m.enterWith(c, documents)
+}
+
+func (m *machine) enterWith(c *cobra.Command, documents *host.Config) (*agent.Agent, func(), error) {
 	a, leave, err := m.enterHost(c)
 	if err != nil {
 		return nil, nil, errors.Join(err, documents.Close())
@@ -71,8 +93,12 @@ func (m *machine) enterHost(c *cobra.Command) (*agent.Agent, func(), error) {
 	}
 	return &agent.Agent{
 		Host: h, Runtimes: known(), Assume: assume, Labels: m.labels, Now: time.Now, Uptime: host.Uptime, Chance: rand.Float64,
-		Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
+		Log: logger(c),
 	}, func() {}, nil
+}
+
+func logger(c *cobra.Command) *slog.Logger {
+	return slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
 }
 
 // assumed is the runtime that --runtime takes as given; nil without it.
