@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -20,7 +21,10 @@ func TestMain(m *testing.M) {
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", UpdateScripts: os.Getenv("UPDATE") != "", RequireExplicitExec: true, RequireUniqueNames: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"snapshot": snapshot, "same": same, "append": appendTo},
+		Setup: func(e *testscript.Env) error { e.Values["canaries"] = &canaries{}; return nil },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"snapshot": snapshot, "same": same, "append": appendTo, "secrets": secrets, "hidden": hidden, "until": until,
+		},
 	})
 }
 
@@ -43,6 +47,17 @@ func appendTo(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := os.ReadFile(file)
 	ts.Check(err)
 	ts.Check(os.WriteFile(file, append(data, strings.Join(args[1:], " ")+"\n"...), 0o644))
+}
+
+// until FILE TEXT waits until a file holds a text; the time-out of the test says that it never did. The file may come and go with its
+// folders, which no watch follows, so it is looked at again and again.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	for tick := range time.Tick(5 * time.Millisecond) {
+		if data, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(data), args[1]) {
+			ts.Logf("at %v", tick)
+			return
+		}
+	}
 }
 
 func tree(ts *testscript.TestScript, dir string) string {
