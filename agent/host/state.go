@@ -104,13 +104,12 @@ func parseState(content []byte) (document, error) {
 	var d document
 	strict := json.NewDecoder(bytes.NewReader(content))
 	strict.DisallowUnknownFields()
-	if err := strict.Decode(&d); err != nil {
-		return document{}, broken(err)
+	err := strict.Decode(&d)
+	if err == nil {
+		err = d.sound()
 	}
-	for _, r := range d.Records {
-		if err := checkPath(r.Path); err != nil {
-			return document{}, broken(err)
-		}
+	if err != nil {
+		return document{}, broken(err)
 	}
 	return d, nil
 }
