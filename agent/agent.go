@@ -89,7 +89,7 @@ func (a *Agent) Plan(ctx context.Context) (Report, error) {
 	if wanted.Refused {
 		return Report{State: Refused, Errors: wanted.Errors}, refusal(wanted.Errors)
 	}
-	report := Report{State: Pending, Errors: wanted.Errors, references: wanted.References, wish: wishes(wanted.Intent)}
+	report := Report{State: Pending, Errors: wanted.Errors, Elsewhere: wanted.Elsewhere, references: wanted.References, wish: wishes(wanted.Intent)}
 	report.Plan, err = a.build(ctx, wanted.Intent, state)
 	report.Problems = append(wanted.Problems, report.Problems...)
 	return report, err

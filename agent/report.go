@@ -17,6 +17,8 @@ type Report struct {
 	State State
 	// Errors are what is wrong in the documents. Where Refused is the state, they stopped the pass; otherwise they hold one entry each.
 	Errors []config.Error
+	// Elsewhere says which documents are for other nodes.
+	Elsewhere []string
 	// Applied says that this pass changed the host.
 	Applied bool
 	// Waiting says that there are no documents any more, and that everything stays for the time of the agent's patience.

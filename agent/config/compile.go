@@ -25,8 +25,12 @@ func (d Documents) Compile(o Options) Result {
 		}
 	}
 	for _, doc := range d.configs {
-		if !doc.refused() && selects(doc.selector, o.Labels) {
+		switch {
+		case doc.refused():
+		case selects(doc.selector, o.Labels):
 			c.document(doc)
+		default:
+			c.result.Elsewhere = append(c.result.Elsewhere, fmt.Sprintf("MirrorConfig/%s is for nodes with %s, and this is none", doc.name, labels(doc.selector)))
 		}
 	}
 	return c.finish()
@@ -47,6 +51,15 @@ func selects(selector, labels map[string]string) bool {
 		}
 	}
 	return true
+}
+
+// labels writes a selector as kubectl does: zone=a,disk=ssd.
+func labels(selector map[string]string) string {
+	var all []string
+	for _, key := range slices.Sorted(maps.Keys(selector)) {
+		all = append(all, key+"="+selector[key])
+	}
+	return strings.Join(all, ",")
 }
 
 // compiler merges documents, in the order in which they claim.

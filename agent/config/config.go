@@ -64,6 +64,8 @@ type Result struct {
 	Intent runtimes.Intent
 	// Refused says that a document cannot be relied upon, so that nothing may be changed on the node.
 	Refused bool
+	// Elsewhere says which documents are for other nodes, and for which.
+	Elsewhere []string
 	// Problems are what is right by itself and yet not, or not wholly, so. In the order of the documents.
 	Problems []runtimes.Problem
 	// Errors are those that concern this node.

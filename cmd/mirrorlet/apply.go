@@ -41,7 +41,7 @@ wrong or an entry of the documents is wrong; the others are applied all the same
 			if report.State == agent.Paused {
 				return fmt.Errorf("this machine is paused: /var/lib/mirrorlet/pause is there; nothing was changed")
 			}
-			if err := o.print(c.OutOrStdout(), toJSON(report.State, report.Plan, report.Errors), text(report.Plan, report.Errors, t)); err != nil {
+			if err := o.print(c.OutOrStdout(), toJSON(report), text(report, t)); err != nil {
 				return err
 			}
 			return errors.Join(wrong(report.Errors), unwritten(report))
@@ -92,7 +92,8 @@ changed since stays as it is; what was there before it is then put beside it, an
 			if err != nil {
 				return err
 			}
-			return o.print(c.OutOrStdout(), toJSON("", p, nil), text(p, nil, plan.TextOptions{Done: true}))
+			report := agent.Report{Plan: p}
+			return o.print(c.OutOrStdout(), toJSON(report), text(report, plan.TextOptions{Done: true}))
 		},
 	}
 	m.rootFlag(c)

@@ -46,6 +46,8 @@ type (
 		Changes  []changeJSON       `json:"changes"`
 		Problems []runtimes.Problem `json:"problems"`
 		Errors   []string           `json:"errors"`
+		// Elsewhere are documents that are for other nodes.
+		Elsewhere []string `json:"elsewhere,omitempty"`
 	}
 	runtimeJSON struct {
 		Name    string   `json:"name"`
@@ -65,27 +67,33 @@ type (
 	}
 )
 
-func toJSON(state agent.State, p plan.Plan, errs []config.Error) planJSON {
-	out := planJSON{State: state, Runtimes: []runtimeJSON{}, Changes: []changeJSON{}, Problems: append([]runtimes.Problem{}, p.Problems...), Errors: []string{}}
-	for _, f := range p.Found {
+func toJSON(r agent.Report) planJSON {
+	out := planJSON{
+		State: r.State, Runtimes: []runtimeJSON{}, Changes: []changeJSON{}, Problems: append([]runtimes.Problem{}, r.Problems...),
+		Errors: []string{}, Elsewhere: r.Elsewhere,
+	}
+	for _, f := range r.Found {
 		out.Runtimes = append(out.Runtimes, runtimeJSON{f.Facts.Runtime, f.Facts.Version, f.Facts.Config, f.Facts.Target, f.Facts.Reads(), f.Facts.Notes})
 	}
-	for _, c := range p.Visible() {
+	for _, c := range r.Visible() {
 		out.Changes = append(out.Changes, changeJSON{c.Verb(), c.Path, c.Registry, c.From, c.Action.String(), c.UnifiedDiff()})
 	}
-	for _, e := range errs {
+	for _, e := range r.Errors {
 		out.Errors = append(out.Errors, e.Error())
 	}
 	return out
 }
 
-// text prints a plan for a person, and what is wrong in the documents beneath it.
-func text(p plan.Plan, errs []config.Error, o plan.TextOptions) func(io.Writer) error {
+// text prints a report for a person: what is wrong in the documents, which of them are not for this machine, and the plan.
+func text(r agent.Report, o plan.TextOptions) func(io.Writer) error {
 	return func(w io.Writer) error {
-		for _, e := range errs {
+		for _, e := range r.Errors {
 			fmt.Fprintln(w, "!", e)
 		}
-		return p.WriteText(w, o)
+		for _, e := range r.Elsewhere {
+			fmt.Fprintln(w, "i", e)
+		}
+		return r.WriteText(w, o)
 	}
 }
 

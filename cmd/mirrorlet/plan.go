@@ -34,7 +34,7 @@ It exits with 0 when there is nothing to do, 2 when there are changes to make, a
 			if err != nil {
 				return err
 			}
-			if err := o.print(c.OutOrStdout(), toJSON(report.State, report.Plan, report.Errors), text(report.Plan, report.Errors, t)); err != nil {
+			if err := o.print(c.OutOrStdout(), toJSON(report), text(report, t)); err != nil {
 				return err
 			}
 			if err := wrong(report.Errors); err != nil {
