@@ -45,12 +45,16 @@ type Input struct {
 // Build plans the way from the host as it is to the intent. It fails only when the host cannot be read.
 func Build(in Input) (Plan, error) {
 	p := Plan{Found: in.Found}
-	without := Without(in.Host, in.State)
+	host := &witness{FS: in.Host}
+	without := Without(host, in.State)
 	var files []runtimes.File
 	for _, f := range in.Found {
 		rendered, problems := f.Runtime.Render(f.Facts, without, in.Intent)
 		files = append(files, rendered...)
 		p.Problems = append(append(p.Problems, f.Problems...), problems...)
+	}
+	if host.err != nil {
+		return p, host.err
 	}
 	for _, h := range in.Intent.Hosts {
 		p.Problems = append(p.Problems, runtimes.Problem{
