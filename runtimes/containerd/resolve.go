@@ -42,6 +42,9 @@ func (Runtime) Resolve(ctx context.Context, facts runtimes.Facts, root string, r
 		told = []reading{certReading(dir, shown(root, []string{dir}))}
 		told[0].from += " (hosts.toml is ignored: containerd does not know a value in it)"
 	}
+	if len(told) != len(hosts) { // the file is read twice, by containerd's parser and by us
+		return nil, fmt.Errorf("%s was changed, or could not be read, while it was looked at; try again", shown(root, []string{dir}))
+	}
 	endpoints := make([]runtimes.Endpoint, len(hosts))
 	for i, h := range hosts {
 		endpoints[i] = endpoint(h, told[i], facts, root, ref)
