@@ -1,0 +1,52 @@
+package faults
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mirrorlet/mirrorlet/test/lab"
+	"github.com/mirrorlet/mirrorlet/test/site"
+)
+
+func TestMain(m *testing.M) { lab.Main(m) }
+
+// told returns the program, and the stories of containerd as they go when nothing fails.
+func told(t *testing.T) (Program, []Story) {
+	t.Helper()
+	l := lab.Start(t)
+	program, err := site.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	stories, err := ContainerdStories(folder, l.CA.PEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scratch := filepath.Join(folder, "host")
+	if err := os.Mkdir(scratch, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Program(program).Tell(scratch, ContainerdHost(l.CA.PEM), stories); err != nil {
+		t.Fatal(err)
+	}
+	return Program(program), stories
+}
+
+// ram is a folder in memory.
+func ram(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
