@@ -135,3 +135,17 @@ func TestProblemsOfAFightAreOfTheRegistry(t *testing.T) {
 		t.Errorf("problems %+v", r.Problems)
 	}
 }
+
+func TestExplainSaysWhoHasOverwrittenAFile(t *testing.T) {
+	a, _ := pretended(t, document(quay))
+	pass(t, a)
+	ref, err := runtimes.ParseRef("quay.io/a/b")
+	must(t, err)
+	for content, want := range map[string]string{get(a, quayFile): ", from MirrorConfig/cluster", spegel: ", overwritten by Spegel", "server = \"https://quay.io\"\n": ", overwritten by somebody"} {
+		put(t, a, quayFile, content)
+		e, err := a.Explain(context.Background(), ref)
+		if err != nil || !strings.Contains(e[0].Endpoints[0].From, want) {
+			t.Errorf("%v: %+v does not say %q", err, e[0].Endpoints, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mirrorlet/mirrorlet/agent/plan"
 	"github.com/mirrorlet/mirrorlet/runtimes"
+	"github.com/mirrorlet/mirrorlet/runtimes/owners"
 )
 
 // Explanation says where one runtime asks for one image, in order, and why not elsewhere. Its JSON is stable.
@@ -50,7 +51,7 @@ func (a *Agent) Explain(ctx context.Context, ref runtimes.Ref) ([]Explanation, e
 			return out, err
 		}
 		for i := range e.Endpoints {
-			e.Endpoints[i].From = claimed(state, e.Endpoints[i].From)
+			e.Endpoints[i].From = a.claimed(state, e.Endpoints[i].From)
 		}
 		out = append(out, e)
 	}
@@ -73,13 +74,20 @@ func explain(ctx context.Context, f plan.Found, root string, ref runtimes.Ref) (
 	return e, err
 }
 
-// claimed adds to file:line the claim for whose sake we wrote the file.
-func claimed(state plan.State, from string) string {
+// claimed adds to file:line the claim for whose sake we wrote the file, or who has overwritten it since.
+func (a *Agent) claimed(state plan.State, from string) string {
 	file, _, _ := strings.Cut(from, ":")
-	if r, ours := state.Record(file); ours {
+	r, known := state.Record(file)
+	if !known {
+		return from
+	}
+	if now, err := a.look.Node(file); err == nil && now.Sum() == r.Wrote {
 		return from + ", from " + r.From
 	}
-	return from
+	if owner := owners.Of(a.look, file); owner != "" {
+		return from + ", overwritten by " + owner
+	}
+	return from + ", overwritten by somebody else"
 }
 
 // Terms are what a person wants to know of an endpoint beside its address.

@@ -26,7 +26,9 @@ func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 	defer watch.close()
 	for {
 		_, _ = a.Sync(ctx) // it logs what a person must know, and the next pass tries again
-		watch.follow()
+		if watch.follow() && ctx.Err() == nil {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -56,11 +58,14 @@ func (a *Agent) watch() *watch {
 	return w
 }
 
-// follow watches what the last pass wrote as well.
-func (w *watch) follow() {
-	if w.Watch != nil {
-		w.tell(w.Follow())
+// follow watches what the last pass wrote as well, and says whether that calls for another pass: it may have been touched before.
+func (w *watch) follow() bool {
+	if w.Watch == nil {
+		return false
 	}
+	added, err := w.Follow()
+	w.tell(err)
+	return added
 }
 
 func (w *watch) tell(err error) {

@@ -37,11 +37,12 @@ func (w *Watch) Changed() <-chan struct{} { return w.nudges }
 func (w *Watch) Close() { _ = w.watcher.Close() }
 
 // Follow watches the folders of all paths that the state has now, and no others. A folder that is not there is not watched; the one
-// that it was in is. An error is that of the first folder that could not be watched (fs.inotify.max_user_watches); the others are.
-func (w *Watch) Follow() error {
+// that it was in is. It says whether a folder was added: what happened in it before gives no nudge, so it is to be looked at once more.
+// An error is that of the first folder that could not be watched (fs.inotify.max_user_watches); the others are.
+func (w *Watch) Follow() (added bool, first error) {
 	d, err := w.host.readState()
 	if err != nil {
-		return err
+		return false, err
 	}
 	wanted := folders(d)
 	for _, full := range w.watcher.WatchList() {
@@ -52,13 +53,14 @@ func (w *Watch) Follow() error {
 			_ = w.watcher.Remove(full) // it may have gone with its folder
 		}
 	}
-	var first error
 	for _, path := range slices.Sorted(maps.Keys(wanted)) {
-		if err := w.watcher.Add(w.host.full(path)); err != nil && !absent(err) && first == nil {
+		err := w.watcher.Add(w.host.full(path))
+		added = added || err == nil
+		if err != nil && !absent(err) && first == nil {
 			first = fmt.Errorf("watch %s: %w", path, reason(err))
 		}
 	}
-	return first
+	return added, first
 }
 
 // folders are those in which there is something of ours.

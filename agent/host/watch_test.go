@@ -24,8 +24,26 @@ func watching(t *testing.T) (*Host, *Watch) {
 		for range w.Changed() { // ends when the watch has
 		}
 	})
-	check(t, w.Follow())
+	follow(t, w)
 	return h, w
+}
+
+func follow(t *testing.T, w *Watch) bool {
+	t.Helper()
+	added, err := w.Follow()
+	check(t, err)
+	return added
+}
+
+func TestAWatchThatBeginsCallsForALook(t *testing.T) {
+	h, w := watching(t)
+	if follow(t, w) {
+		t.Error("nothing was added")
+	}
+	apply(t, h, []want{{"/etc/e", dir()}, {"/etc/e/f", file("ours")}})
+	if !follow(t, w) || follow(t, w) {
+		t.Error("a folder was added, and then none")
+	}
 }
 
 func TestEveryTouchOfOurFilesIsNoticed(t *testing.T) {
@@ -54,7 +72,7 @@ func TestAFolderThatComesBackIsWatchedAgain(t *testing.T) {
 	<-w.Changed()
 	apply(t, h, changesBack())
 	<-w.Changed()
-	check(t, w.Follow())
+	follow(t, w)
 	check(t, os.WriteFile(h.full("/etc/d/f"), []byte("theirs"), 0o644))
 	<-w.Changed()
 }
@@ -67,7 +85,7 @@ func TestWhatIsNoLongerOursIsNoLongerWatched(t *testing.T) {
 		t.Errorf("%d folders are watched, want /etc and /etc/d", n)
 	}
 	apply(t, h, leaving(t, h))
-	check(t, w.Follow())
+	follow(t, w)
 	if l := w.watcher.WatchList(); len(l) > 0 {
 		t.Errorf("%v is still watched", l)
 	}
