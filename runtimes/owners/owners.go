@@ -74,7 +74,7 @@ func (m mark) on(host fs.FS, file string, content []byte) bool {
 		}
 	}
 	return bytes.HasPrefix(content, []byte(m.first)) &&
-		!(m.gone && there(host, file)) &&
+		(!m.gone || !there(host, file)) &&
 		(m.below == "" || strings.HasPrefix(file, m.below+"/")) &&
 		(m.beside == "" || there(host, path.Join(dir, m.beside))) &&
 		(m.above == "" || there(host, path.Join(path.Dir(dir), m.above)))
