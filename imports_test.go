@@ -20,7 +20,7 @@ var rules = []struct {
 	but    []string // files that are the other side of the folder
 	deny   []string
 }{
-	{folder: "agent/plan", deny: impure},
+	{folder: "agent/plan", but: []string{"witness.go"}, deny: impure}, // it tells error numbers apart, and calls nothing
 	{folder: "agent/config", deny: impure},
 	{folder: "runtimes", deny: impure},
 	{folder: "runtimes/owners", deny: impure},
