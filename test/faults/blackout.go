@@ -3,6 +3,7 @@ package faults
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 )
@@ -121,23 +122,36 @@ func (p Program) Blackout(s Story, b Blackout, from *Disk, folder string) []stri
 	return wrong
 }
 
-// callsOnDisk is how many calls a story makes on a disk when nothing fails.
-func (p Program) callsOnDisk(s Story, from *Disk, scratch string) (n int, err error) {
-	folder, err := os.MkdirTemp(scratch, "calls-")
+// Blackouts is a number of power cuts, spread evenly over the calls of a story that makes that many, of every kind, and one in eight
+// after the program has said that it was done. What is random in them is the source's.
+func Blackouts(n, calls int, random *rand.Rand) []Blackout {
+	out := make([]Blackout, n)
+	for i := range out {
+		out[i] = Blackout{At: 1 + (i*calls+random.IntN(calls))/n, Journal: journalLost}
+		switch i % 8 {
+		case 1, 5:
+			out[i].Journal = journalFlushed
+		case 3, 6:
+			out[i].SyncAt = 1 + random.IntN(out[i].At)
+		case 7:
+			out[i].At = calls + 1
+		}
+	}
+	return out
+}
+
+// Blackouts cuts the power in a story, in several workers.
+func (p Program) Blackouts(s Story, cuts []Blackout, scratch string) (Row, error) {
+	folder, err := os.MkdirTemp(scratch, "disk-")
 	if err != nil {
-		return 0, err
+		return Row{}, err
 	}
-	at := filepath.Join(folder, "mount")
-	if err := os.Mkdir(at, 0o755); err != nil {
-		return 0, err
-	}
-	d, err := from.Copy(filepath.Join(folder, "image"), at)
-	if err == nil {
-		err = d.Mount()
-	}
+	d, err := DiskFor(s, folder)
 	if err != nil {
-		return 0, err
+		return Row{}, err
 	}
-	out, err := Run(Command{Path: string(p), Args: s.args(d.Host()), Tree: d.Host()}, func(Call) Action { return Action{} })
-	return out.Calls, errors.Join(err, d.Unmount(), os.RemoveAll(folder))
+	wrong, err := each(len(cuts), scratch, func(i int, folder string) []string {
+		return at(cuts[i], p.Blackout(s, cuts[i], d, folder))
+	})
+	return Row{Story: s.Name, Fault: "power cut", Points: len(cuts), Wrong: wrong}, errors.Join(err, os.RemoveAll(folder))
 }

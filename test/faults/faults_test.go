@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// often are the faults that are tried at every call by each make test; the others at every seventh, and at every one by make soak.
+// often are the faults that are tried at every call by each make test; the others at every eleventh, and at every one by make soak.
 var often = []string{"SIGKILL", "ENOSPC once"}
 
-const seldom = 7
+const seldom = 11
 
 func TestEachPathIsAsBeforeOrAsAfterAndIsRepairedWhateverFailsAtAnyCall(t *testing.T) {
 	p, stories := told(t)
@@ -58,7 +58,12 @@ func stands(t *testing.T, p Program, s Story, f Fault, calls []Call, stride int,
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s, %s: at %d of %d calls, %d wrong", row.Story, row.Fault, row.Points, len(calls), len(row.Wrong))
+	shows(t, row, len(calls))
+}
+
+func shows(t *testing.T, row Row, calls int) {
+	t.Helper()
+	t.Logf("%s, %s: at %d of %d calls, %d wrong", row.Story, row.Fault, row.Points, calls, len(row.Wrong))
 	if row.Points == 0 {
 		t.Errorf("%s, %s: at no call", row.Story, row.Fault)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 )
 
 // Row says how one story stood one fault.
@@ -55,38 +54,19 @@ func (p Program) Stand(s Story, f Fault, n int, reads bool, root, spare string) 
 	return append(wrong, p.Judge(s, root, spare)...)
 }
 
-// Try tries a fault at every stride-th call of a story, in several workers. Each has a folder of its own below scratch.
+// Try tries a fault at every stride-th call of a story, in several workers. The scratch folder is on the file system to try it on.
 func (p Program) Try(s Story, f Fault, calls []Call, stride int, reads bool, scratch string) (Row, error) {
-	row := Row{Story: s.Name, Fault: f.Name}
-	points := f.points(calls)
-	next, found := make(chan int), make(chan []string, len(points))
-	var workers sync.WaitGroup
-	for range Workers {
-		root, err := os.MkdirTemp(scratch, "host-")
-		if err != nil {
-			return row, err
+	var points []int
+	for i, n := range f.points(calls) {
+		if i%stride == 0 {
+			points = append(points, n)
 		}
-		workers.Go(func() {
-			for n := range next {
-				found <- at(calls[n-1], p.standFresh(s, f, n, reads, root))
-			}
-		})
 	}
-	for i := 0; i < len(points); i += stride {
-		row.Points++
-		next <- points[i]
-	}
-	close(next)
-	workers.Wait()
-	close(found)
-	for wrong := range found {
-		row.Wrong = append(row.Wrong, wrong...)
-	}
-	return row, nil
+	wrong, err := each(len(points), scratch, func(i int, folder string) []string {
+		return at(calls[points[i]-1], p.standFresh(s, f, points[i], reads, folder))
+	})
+	return Row{Story: s.Name, Fault: f.Name, Points: len(points), Wrong: wrong}, err
 }
-
-// Workers is how many runs go on side by side: as many as small machines have processors.
-const Workers = 2
 
 // standFresh is Stand on hosts below a folder that are removed afterwards.
 func (p Program) standFresh(s Story, f Fault, n int, reads bool, folder string) []string {
@@ -104,10 +84,10 @@ func (p Program) standFresh(s Story, f Fault, n int, reads bool, folder string) 
 }
 
 // at puts the place before each thing that is wrong.
-func at(c Call, wrong []string) []string {
+func at(where fmt.Stringer, wrong []string) []string {
 	out := make([]string, len(wrong))
 	for i, w := range wrong {
-		out[i] = fmt.Sprintf("%s: %s", c, w)
+		out[i] = fmt.Sprintf("%s: %s", where, w)
 	}
 	return out
 }

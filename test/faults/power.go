@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -50,15 +51,24 @@ func (d *Disk) Mount() (err error) {
 	return err
 }
 
-// Unmount takes it away, with whatever has not been cut off written to it.
+// Unmount takes it away, with whatever has not been cut off written to it. A process that another worker starts at this moment holds
+// our open files for an instant after it has begun to run its program (the kernel's begin_new_exec lets the parent go on before it closes
+// them), and nothing tells when that is over; so it tries again for a while.
 func (d *Disk) Unmount() error {
 	if d.top == nil {
 		return nil
 	}
-	err := errors.Join(d.top.Close(), unix.Unmount(d.at, 0))
+	err := d.top.Close()
 	d.top = nil
-	return err
+	for late := time.Now().Add(busy); ; time.Sleep(time.Millisecond) {
+		if e := unix.Unmount(d.at, 0); e != unix.EBUSY || time.Now().After(late) {
+			return errors.Join(err, e)
+		}
+	}
 }
+
+// busy is far longer than an instant.
+const busy = 5 * time.Second
 
 // Sync makes everything that was written until now last.
 func (d *Disk) Sync() error { return unix.Syncfs(int(d.top.Fd())) }

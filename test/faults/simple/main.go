@@ -9,8 +9,10 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -50,11 +52,11 @@ func run(args []string) error {
 
 // truncate opens each file, which empties it, and writes it.
 func truncate(root string, files map[string][]byte) error {
-	for path, content := range files {
+	for _, path := range slices.Sorted(maps.Keys(files)) {
 		if err := os.MkdirAll(filepath.Dir(root+path), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(root+path, content, 0o644); err != nil {
+		if err := os.WriteFile(root+path, files[path], 0o644); err != nil {
 			return err
 		}
 	}
@@ -71,11 +73,11 @@ func clearFirst(root string, files map[string][]byte) error {
 
 // rename writes and syncs each file beside its place and renames it. It does not sync the folder.
 func rename(root string, files map[string][]byte) error {
-	for path, content := range files {
+	for _, path := range slices.Sorted(maps.Keys(files)) {
 		if err := os.MkdirAll(filepath.Dir(root+path), 0o755); err != nil {
 			return err
 		}
-		if err := replace(root+path, content); err != nil {
+		if err := replace(root+path, files[path]); err != nil {
 			return err
 		}
 	}
