@@ -83,7 +83,7 @@ func (v validator) registry(i int, r v1alpha1.Registry) registryEntry {
 		e.registry.Mirrors = append(e.registry.Mirrors, mirror)
 		e.mirrors = append(e.mirrors, refs)
 	}
-	v.distinctMirrors(field+".mirrors", e.registry.Mirrors)
+	v.distinctMirrors(field+".mirrors", e.registry.Prefix, e.registry.Mirrors)
 	v.never(field, e.registry)
 	e.notes = notes(e.registry)
 	e.wrong = v.wrong(field)
@@ -134,14 +134,20 @@ func notes(r runtimes.Registry) []runtimes.Problem {
 	return out
 }
 
-// distinctMirrors refuses two mirrors that are the same place.
-func (v validator) distinctMirrors(field string, mirrors []runtimes.Mirror) {
+// distinctMirrors refuses two mirrors that are the same place, and one that is the registry itself, which is asked in any case.
+func (v validator) distinctMirrors(field, prefix string, mirrors []runtimes.Mirror) {
 	first := map[string]int{}
+	host, path, _ := strings.Cut(prefix, "/")
+	itself := sameRoot(runtimes.Mirror{Scheme: "https", Host: strings.ToLower(runtimes.UpstreamHost(host)), Path: path})
 	for i, m := range mirrors {
 		if m.Host == "" {
 			continue
 		}
 		root := sameRoot(m)
+		if root == itself {
+			v.errorf(field+"["+strconv.Itoa(i)+"]", "remove it; how the registry itself is asked stands under upstream", "is the registry itself, %s", root)
+			continue
+		}
 		if j, twice := first[root]; twice {
 			v.errorf(field+"["+strconv.Itoa(i)+"]", "remove one of them", "is the same place as mirrors[%d], %s", j, root)
 			continue
