@@ -116,16 +116,20 @@ func readNode(full string) (plan.Node, error) {
 	var err error
 	switch n.Kind {
 	case plan.Regular:
-		if n, err = readRegular(full); err != nil {
-			return plan.Node{}, err
-		}
+		n, err = readRegular(full)
 	case plan.Symlink:
-		if n.Target, err = os.Readlink(full); err != nil {
-			return plan.Node{}, err
-		}
+		n.Target, err = os.Readlink(full)
 	}
-	n.Label, err = readLabel(full)
-	return n, err
+	if err == nil {
+		n.Label, err = readLabel(full)
+	}
+	switch {
+	case absent(err): // another mirrorlet at work has just taken it away
+		return plan.Node{}, nil
+	case err != nil:
+		return plan.Node{}, err
+	}
+	return n, nil
 }
 
 // readRegular takes mode, owner and content from one open file, so that they belong together. It does not wait for the other end

@@ -26,8 +26,19 @@ const (
 var ErrStateVersion = errors.New("the state of this machine is of another version")
 
 // LoadState returns what the host remembers of us, with the originals, as it is after looking at the disk: no record has a Next. It
-// writes nothing. A host without a state gives the zero State; a state that cannot be read, or not wholly, is an error.
+// writes nothing. A host without a state gives the zero State; a state that cannot be read, or not wholly, is an error. It needs no
+// lock: what another mirrorlet replaces while it is read is read again.
 func (h *Host) LoadState() (plan.State, error) {
+	for {
+		before := sign(h.full(statePath), false)
+		s, err := h.loadState()
+		if err == nil || sign(h.full(statePath), false) == before {
+			return s, err
+		}
+	}
+}
+
+func (h *Host) loadState() (plan.State, error) {
 	d, err := h.settled()
 	if err != nil {
 		return plan.State{}, err
