@@ -41,7 +41,14 @@ func told(t *testing.T) (Program, []Story) {
 func ram(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+	mounted(t, dir, "")
+	return dir
+}
+
+// mounted is a file system in memory, until the test ends.
+func mounted(t *testing.T, dir, options string) {
+	t.Helper()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -49,7 +56,6 @@ func ram(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	return dir
 }
 
 // built builds a program of this package's folder.
