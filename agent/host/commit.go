@@ -36,6 +36,7 @@ func (h *Host) Commit(ctx context.Context, changes []plan.Change, references map
 		}
 		defer h.Unlock()
 	}
+	h.discardAll()
 	was, err := h.settled()
 	if err != nil {
 		return err

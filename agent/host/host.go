@@ -40,7 +40,9 @@ type Host struct {
 	versions map[string]string // what a program said, by its process or file
 	began    map[int]int64     // the start of each process last seen, in ticks since boot
 	looked   map[spot]*glance  // by the last Look
-	state    struct {          // as it was last read or written
+	// unfinished is what could not be removed when it was given up.
+	unfinished []string
+	state      struct { // as it was last read or written
 		signature
 		document
 	}

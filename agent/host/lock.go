@@ -134,7 +134,7 @@ func holder(f *os.File) string {
 	return strings.TrimSpace(string(line))
 }
 
-// sweepAll removes unfinished files where an interrupted commit was writing, and copies for a parser: they hold credentials, and
+// sweepAll removes unfinished files wherever we write, and copies for a parser: they hold credentials, and
 // perhaps nobody stages again. A state that cannot be read is reported by who needs it.
 func (h *Host) sweepAll() {
 	for _, dir := range append(inMemory(), onDisk()...) {
@@ -142,8 +142,8 @@ func (h *Host) sweepAll() {
 	}
 	d, _ := h.readState()
 	dirs := []string{folder, originalsDir}
-	for _, p := range d.underWay() {
-		if dir := filepath.Dir(p); !slices.Contains(dirs, dir) {
+	for _, r := range d.Records {
+		if dir := filepath.Dir(r.Path); !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
 	}

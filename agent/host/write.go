@@ -48,7 +48,7 @@ func (h *Host) putFile(full string, n plan.Node, still func() error) (err error)
 	defer func() {
 		_ = f.Close()
 		if err != nil {
-			_ = h.disk.unlink(temp)
+			h.discard(temp)
 		}
 	}()
 	if err := h.disk.write(f, n.Content); err != nil {
@@ -73,7 +73,7 @@ func (h *Host) putLink(full string, n plan.Node, still func() error) (err error)
 	}
 	defer func() {
 		if err != nil {
-			_ = h.disk.unlink(temp)
+			h.discard(temp)
 		}
 	}()
 	if err := h.dress(temp, n); err != nil {
@@ -97,7 +97,7 @@ func (h *Host) putFolder(full string, was, n plan.Node) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = h.disk.rmdir(temp)
+			h.discard(temp)
 		}
 	}()
 	if err := h.dress(temp, n); err != nil {
@@ -108,6 +108,26 @@ func (h *Host) putFolder(full string, was, n plan.Node) (err error) {
 		return ErrChanged
 	}
 	return wrap("rename into place", err)
+}
+
+// discard removes an unfinished file or folder. On a disk that fails, it tries again at the next commit.
+func (h *Host) discard(temp string) {
+	err := h.disk.unlink(temp)
+	if errors.Is(err, unix.EISDIR) {
+		err = h.disk.rmdir(temp)
+	}
+	if err != nil && !absent(err) {
+		h.unfinished = append(h.unfinished, temp)
+	}
+}
+
+// discardAll tries again what discard could not do.
+func (h *Host) discardAll() {
+	again := h.unfinished
+	h.unfinished = nil
+	for _, temp := range again {
+		h.discard(temp)
+	}
 }
 
 // dress gives owner, label and mode, in this order: chown takes setuid bits away, and nobody else may read before all is right.
