@@ -34,6 +34,9 @@ bench: ## Measure what the README claims, beside the simple ways of doing it
 fuzz: ## Fuzz every target for FUZZTIME each (default 10m)
 	@grep -rl '^func Fuzz' --include '*_test.go' agent runtimes | while read -r f; do for t in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\).*/\1/p' $$f); do $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f) || exit 1; done; done
 
+soak: ## Meet every fault at every call, cut the power thousands of times, write docs/soak.txt (root; a quarter of an hour)
+	cd test && CGO_ENABLED=0 nice -n 10 $(GO) run ./cmd/soak -out ../docs/soak.txt $(SOAK)
+
 lint: ## Vet, and the linters of .golangci.yml, over both modules
 	$(LINT) golangci-lint run ./...
 	cd test && $(LINT) golangci-lint run --config ../.golangci.yml ./...
@@ -48,4 +51,4 @@ generate: ## Write what is generated from api/v1alpha1
 update: ## Rewrite the golden files; read the diff
 	$(GO) test ./runtimes/containerd ./cmd/mirrorlet ./examples -update
 
-.PHONY: help all build demo test test-unit test-race test-lab bench fuzz lint format generate update
+.PHONY: help all build demo test test-unit test-race test-lab bench fuzz soak lint format generate update

@@ -13,6 +13,7 @@ type spec struct {
 }
 
 func onPath(name string, path int) spec { return spec{name: name, at: none, path: path, file: none} }
+
 func onPathAt(name string, at int) spec { return spec{name: name, at: at, path: at + 1, file: none} }
 func onFile(name string) spec           { return spec{name: name, at: none, path: none, file: 0} }
 func reading(s spec) spec               { s.reads = true; return s }

@@ -31,6 +31,9 @@ var Faults = []Fault{
 	{Name: "short write, then ENOSPC", Action: Action{Short: true}, Writes: true, Then: syscall.ENOSPC},
 }
 
+// ReadFault is met by calls that only read as well.
+var ReadFault = Fault{Name: "EIO once, reading too", Action: Action{Error: syscall.EIO}}
+
 // at is what to decide so that call n, and perhaps those after it, meet the fault. What it adds to hits is how many did.
 func (f Fault) at(n int, hits *int) func(Call) Action {
 	return func(c Call) Action {

@@ -3,7 +3,6 @@ package faults
 import (
 	"os"
 	"slices"
-	"syscall"
 	"testing"
 )
 
@@ -32,7 +31,7 @@ func TestWhatCannotBeReadIsNeverTakenForNothing(t *testing.T) {
 	scratch := ram(t)
 	for _, s := range stories {
 		calls := callsOf(t, p, s, scratch, true)
-		stands(t, p, s, Fault{Name: "EIO once, reading too", Action: Action{Error: syscall.EIO}}, calls, 3*seldom, true, scratch)
+		stands(t, p, s, ReadFault, calls, 3*seldom, true, scratch)
 	}
 }
 

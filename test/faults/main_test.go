@@ -1,9 +1,11 @@
 package faults
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +19,11 @@ func TestMain(m *testing.M) { lab.Main(m) }
 // told returns the program, and the stories of containerd as they go when nothing fails.
 func told(t *testing.T) (Program, []Story) {
 	t.Helper()
+	if runtime.GOARCH != "amd64" {
+		lab.Need(t, errors.New("the tracer knows the registers of amd64 only"))
+	}
+	_, err := exec.LookPath("mkfs.ext4")
+	lab.Need(t, err)
 	l := lab.Start(t)
 	program, err := site.Build(t.TempDir())
 	if err != nil {

@@ -31,7 +31,7 @@ type Tree map[string]Node
 // ReadTree reads everything below a folder. The folder itself does not count.
 func ReadTree(root string) (Tree, error) {
 	t := Tree{}
-	err := filepath.WalkDir(root, func(full string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(full string, _ fs.DirEntry, err error) error {
 		if err != nil || full == root {
 			return err
 		}
