@@ -110,7 +110,7 @@ func (d *decoder) pairs(n *yaml.Node, field, expected string, each func(key, chi
 			return
 		}
 		key, child := n.Content[i], n.Content[i+1]
-		if key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge" {
+		if tag := key.ShortTag(); key.Kind != yaml.ScalarNode || tag == "!!merge" || tag == "!!binary" {
 			d.errorf(field, "write each field out under its name", "has a key that is not a plain name")
 			d.errs[len(d.errs)-1].Line = key.Line
 			continue
