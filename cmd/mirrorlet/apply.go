@@ -79,11 +79,10 @@ changed since stays as it is; what was there before it is then put beside it, an
 		Example: "  mirrorlet uninstall",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			a, leave, err := m.enterHost(c)
+			a, err := m.enterHost(c)
 			if err != nil {
 				return err
 			}
-			defer leave()
 			if err := a.Host.Lock(c.Context(), false); err != nil {
 				return err
 			}

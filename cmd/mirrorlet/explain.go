@@ -33,11 +33,10 @@ image, in order: the whole address of the manifest, and the line that said so. A
 			if err != nil {
 				return err
 			}
-			a, leave, err := m.enterHost(c)
+			a, err := m.enterHost(c)
 			if err != nil {
 				return err
 			}
-			defer leave()
 			all, err := a.Explain(c.Context(), ref)
 			if err != nil {
 				return err

@@ -70,31 +70,31 @@ func (m *machine) await(c *cobra.Command) (*agent.Agent, func(), error) {
 }
 
 func (m *machine) enterWith(c *cobra.Command, documents *host.Config) (*agent.Agent, func(), error) {
-	a, leave, err := m.enterHost(c)
+	a, err := m.enterHost(c)
 	if err != nil {
 		return nil, nil, errors.Join(err, documents.Close())
 	}
 	a.Documents, m.nudges = agent.NewFolder(documents, time.Now), documents.Changed()
-	return a, func() { leave(); _ = documents.Close() }, nil
+	return a, func() { _ = documents.Close() }, nil
 }
 
 // enterHost is enter for verbs that need no documents.
-func (m *machine) enterHost(c *cobra.Command) (*agent.Agent, func(), error) {
+func (m *machine) enterHost(c *cobra.Command) (*agent.Agent, error) {
 	assume, err := m.assumed()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := host.Enter(m.root); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	h, err := host.Open("/")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	return &agent.Agent{
 		Host: h, Runtimes: known(), Assume: assume, Labels: m.labels, Now: time.Now, Uptime: host.Uptime, Chance: rand.Float64,
 		Log: logger(c),
-	}, func() {}, nil
+	}, nil
 }
 
 func logger(c *cobra.Command) *slog.Logger {
