@@ -106,7 +106,7 @@ func (p proc) process(pid int, names []string) (_ runtimes.Process, ticks int64,
 	if err != nil || len(names) > 0 && !slices.Contains(names, filepath.Base(exe)) || !p.ofHost(pid) {
 		return runtimes.Process{}, 0, false
 	}
-	argv, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+	argv, err := p.argv(pid)
 	if err != nil {
 		return runtimes.Process{}, 0, false
 	}
@@ -114,6 +114,18 @@ func (p proc) process(pid int, names []string) (_ runtimes.Process, ticks int64,
 		return runtimes.Process{}, 0, false
 	}
 	return runtimes.Process{PID: pid, Exe: exe, Argv: split(argv), Started: p.started(ticks)}, ticks, true
+}
+
+// argv is the command line of a process. Within execve(2) the new binary shows before its arguments do: a daemon that is read in that
+// moment would seem to run without its flags. Nothing tells when it is over, so an empty line is read again for a tenth of a second.
+func (p proc) argv(pid int) ([]byte, error) {
+	file := filepath.Join(p.of(pid), "cmdline")
+	argv, err := os.ReadFile(file)
+	for try := 0; err == nil && len(argv) == 0 && try < 100; try++ {
+		time.Sleep(time.Millisecond)
+		argv, err = os.ReadFile(file)
+	}
+	return argv, err
 }
 
 func (p proc) of(pid int) string { return filepath.Join(p.dir, strconv.Itoa(pid)) }

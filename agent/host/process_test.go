@@ -87,6 +87,13 @@ func TestAHostWithoutProcHasNoProcesses(t *testing.T) {
 }
 
 func TestARealProcessIsFoundWithItsStart(t *testing.T) {
+	for range 50 { // in some runs it is still within execve, where it has a binary and no arguments yet
+		findSleep(t)
+	}
+}
+
+func findSleep(t *testing.T) {
+	t.Helper()
 	h, err := Open("/")
 	check(t, err)
 	sleep := exec.Command("sleep", "600")
