@@ -18,8 +18,8 @@ type Agent struct {
 	Runtimes []runtimes.Runtime
 	// Documents is where wishes come from.
 	Documents Source
-	// Labels are the node's, for nodeSelector.
-	Labels map[string]string
+	// Node says what is said about the machine; Machine is the one for a machine outside of any cluster.
+	Node func() (Node, error)
 	// Assume are the facts of a runtime that is taken as given, instead of looking for those of the host; nil to look.
 	Assume *plan.Found
 	// Patience is how long a set of documents must have been empty before that is taken for the wish to have nothing.
@@ -34,19 +34,13 @@ type Agent struct {
 
 	look    *host.Look // all that the last pass looked at on the host
 	last    Report
+	node    Node           // of the last pass
+	by      string         // who paused the last pass; empty: nobody
 	failure string         // of the last pass
 	empty   *time.Duration // since when there are no documents
 	backoff backoff
 	rivals  rivals
 	wake    time.Duration // when something that waits may be tried again, by Uptime; 0 for never
-}
-
-// Source is where documents come from: a folder, later also the API server.
-type Source interface {
-	// Read returns the documents as they are now. What cannot be read is an error, never the empty set.
-	Read() (config.Documents, []config.Error)
-	// Unchanged says that Read would return what it returned last.
-	Unchanged() bool
 }
 
 // tries is how often a pass plans again because somebody else changed a file between plan and commit.
@@ -71,12 +65,25 @@ func (a *Agent) Sync(ctx context.Context) (Report, error) {
 
 // Plan is a pass without its end: it changes nothing.
 func (a *Agent) Plan(ctx context.Context) (Report, error) {
-	documents, errs := a.Documents.Read()
+	var err error
+	a.node, a.by, err = a.said()
+	switch {
+	case err != nil:
+		return Report{State: Pending}, err
+	case a.by != "":
+		return Report{State: Paused, By: a.by}, nil
+	case !a.node.Enrolled:
+		return a.leaving()
+	}
+	documents, errs, err := a.Documents.Read()
+	if err != nil {
+		return Report{State: Pending}, err
+	}
 	if documents.Refused() {
 		return Report{State: Refused, Errors: errs}, refusal(errs)
 	}
-	if paused, err := a.Host.Paused(); paused || err != nil {
-		return Report{State: Paused, Errors: errs}, err
+	if by := documents.Paused(); by != "" {
+		return Report{State: Paused, By: by, Errors: errs}, nil
 	}
 	if a.waits(documents) {
 		return Report{State: Pending, Waiting: true}, nil
@@ -85,7 +92,7 @@ func (a *Agent) Plan(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{State: Refused}, err
 	}
-	wanted := documents.Compile(config.Options{Labels: a.Labels, LastGood: state.References, Now: a.Now()})
+	wanted := documents.Compile(config.Options{Labels: a.node.Labels, LastGood: state.References, Now: a.Now()})
 	if wanted.Refused {
 		return Report{State: Refused, Errors: wanted.Errors}, refusal(wanted.Errors)
 	}
@@ -107,6 +114,20 @@ func (a *Agent) waits(documents config.Documents) bool {
 	return a.empty != nil && a.Uptime()-*a.empty < a.Patience
 }
 
+// leaving is the pass of a machine that is not, or no longer, enrolled.
+func (a *Agent) leaving() (Report, error) {
+	state, err := a.Host.LoadState()
+	if err != nil {
+		return Report{State: Refused}, err
+	}
+	if len(state.Records) == 0 {
+		return Report{State: NotEnrolled}, nil
+	}
+	report := Report{State: Pending, Leaving: true}
+	report.Plan, err = plan.Leave(state, a.Host.Node)
+	return report, err
+}
+
 // Leave gives everything back to the owner of the host, from the state alone.
 func (a *Agent) Leave(ctx context.Context) (plan.Plan, error) {
 	state, err := a.Host.LoadState()
@@ -123,11 +144,23 @@ func (a *Agent) Leave(ctx context.Context) (plan.Plan, error) {
 	return p, a.Host.Forget()
 }
 
+// said returns what is said about the machine, and who asks that nothing be changed on it.
+func (a *Agent) said() (node Node, by string, err error) {
+	if node, err = a.Node(); err != nil {
+		return node, "", err
+	}
+	paused, err := a.Host.Paused()
+	if paused {
+		return node, "the file /var/lib/mirrorlet/pause", nil
+	}
+	return node, node.Paused, err
+}
+
 // unchanged says that the last pass ended well, and that nothing it looked at has changed since: it would come to the same.
 func (a *Agent) unchanged() bool {
-	paused, err := a.Host.Paused()
-	return a.look != nil && a.last.State == Applied && !a.due() && !paused && err == nil && a.Documents.Unchanged() && a.look.Unchanged() &&
-		a.alive()
+	node, by, err := a.said()
+	return a.look != nil && a.last.State == Applied && !a.due() && err == nil && by == a.by && node.equal(a.node) && a.Documents.Unchanged() &&
+		a.look.Unchanged() && a.alive()
 }
 
 // remember keeps what the next pass may compare with. A pass that wrote has changed what it looked at: the next one looks again.

@@ -22,6 +22,10 @@ func (a *Agent) apply(ctx context.Context, report *Report) error {
 		return err
 	}
 	report.State, report.Applied = Applied, !report.IsEmpty()
+	if report.Leaving {
+		report.State = NotEnrolled
+		return a.Host.Forget()
+	}
 	return nil
 }
 

@@ -57,7 +57,7 @@ func pretended(tb testing.TB, document []byte) (*Agent, string) {
 		tb.Fatal(err)
 	}
 	return &Agent{
-		Host: h, Documents: NewFolder(config, time.Now), Now: time.Now, Uptime: host.Uptime, Log: slog.New(slog.DiscardHandler),
+		Host: h, Node: Machine(nil), Documents: NewFolder(config, time.Now), Now: time.Now, Uptime: host.Uptime, Log: slog.New(slog.DiscardHandler),
 		Assume: &plan.Found{Runtime: containerd.Runtime{}, Facts: containerd.Runtime{}.Assume("2.4.2")},
 	}, file
 }

@@ -18,9 +18,10 @@ type Folder struct {
 func NewFolder(c *host.Config, now func() time.Time) *Folder { return &Folder{config: c, now: now} }
 
 // Read reads all documents.
-func (f *Folder) Read() (config.Documents, []config.Error) {
+func (f *Folder) Read() (config.Documents, []config.Error, error) {
 	f.stamp = f.config.Stamp(f.now()) // before reading, so that a change in between shows
-	return config.Read(f.config.FS(), f.config.Name())
+	documents, errs := config.Read(f.config.FS(), f.config.Name())
+	return documents, errs, nil
 }
 
 // Unchanged says that no file has changed since Read.

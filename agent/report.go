@@ -21,6 +21,10 @@ type Report struct {
 	Elsewhere []string
 	// Applied says that this pass changed the host.
 	Applied bool
+	// By says who asks that nothing be changed, where the state is Paused.
+	By string
+	// Leaving says that the machine is no longer enrolled, and that everything goes back to its owner.
+	Leaving bool
 	// Waiting says that there are no documents any more, and that everything stays for the time of the agent's patience.
 	Waiting bool
 
@@ -33,11 +37,12 @@ type State string
 
 // The states of a host.
 const (
-	Pending    State = "Pending"    // planned, not applied
-	Applied    State = "Applied"    // as it should be
-	Refused    State = "Refused"    // the documents are wrong: nothing was changed
-	Paused     State = "Paused"     // by the file /var/lib/mirrorlet/pause: nothing was changed
-	RolledBack State = "RolledBack" // the change failed and was taken back
+	NotEnrolled State = "NotEnrolled" // nobody asks for it: nothing is touched
+	Pending     State = "Pending"     // planned, not applied
+	Applied     State = "Applied"     // as it should be
+	Refused     State = "Refused"     // the documents are wrong: nothing was changed
+	Paused      State = "Paused"      // somebody asks that nothing be changed
+	RolledBack  State = "RolledBack"  // the change failed and was taken back
 )
 
 // again is the report of a pass that found nothing to do.

@@ -12,20 +12,22 @@ import (
 const interval = time.Minute
 
 // Run makes a pass at once, at every nudge, when somebody touches a file of ours, and every minute, until the context ends; then it
-// changes nothing more. It waits for the host's lock first, which another agent may hold while it leaves. It ends with an error at once
+// changes nothing more. On an enrolled machine it waits for the host's lock first, which another agent may hold while it leaves. It ends with an error at once
 // if the host was changed by a mirrorlet of another version.
 func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
-	if err := a.Host.Lock(ctx, true); err != nil {
+	defer a.Host.Unlock()
+	if err := a.hold(ctx); err != nil {
 		return err
 	}
-	defer a.Host.Unlock()
 	if _, err := a.Host.LoadState(); errors.Is(err, host.ErrStateVersion) {
 		return err
 	}
 	watch := a.watch()
 	defer watch.close()
 	for {
-		_, _ = a.Sync(ctx) // it logs what a person must know, and the next pass tries again
+		if err := a.hold(ctx); err == nil {
+			_, _ = a.Sync(ctx) // it logs what a person must know, and the next pass tries again
+		}
 		if watch.follow() && ctx.Err() == nil {
 			continue
 		}
@@ -37,6 +39,14 @@ func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 		case <-time.After(a.rest()):
 		}
 	}
+}
+
+// hold takes the host's lock on a machine that is enrolled. On any other not even the lock's file is made.
+func (a *Agent) hold(ctx context.Context) error {
+	if node, err := a.Node(); err != nil || !node.Enrolled {
+		return nil
+	}
+	return a.Host.Lock(ctx, true)
 }
 
 // watch is a watch of what is ours, or the lack of one: then a change is noticed by the regular pass only, which is said once.

@@ -126,7 +126,7 @@ func restarted(t *testing.T, a *Agent) *Agent {
 	h, err := host.Open(a.Host.Root())
 	must(t, err)
 	return &Agent{
-		Host: h, Documents: a.Documents, Patience: a.Patience, Now: time.Now, Uptime: host.Uptime, Log: slog.New(slog.DiscardHandler), Assume: a.Assume,
+		Host: h, Node: Machine(nil), Documents: a.Documents, Patience: a.Patience, Now: time.Now, Uptime: host.Uptime, Log: slog.New(slog.DiscardHandler), Assume: a.Assume,
 	}
 }
 

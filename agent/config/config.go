@@ -31,6 +31,8 @@ type Documents struct {
 // document is one MirrorConfig, validated.
 type document struct {
 	name       string
+	generation int64
+	paused     bool
 	selector   map[string]string
 	restart    runtimes.Restart
 	registries []registryEntry

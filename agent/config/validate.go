@@ -27,8 +27,10 @@ func validate(s *sheet, c v1alpha1.MirrorConfig) document {
 		s.errorf("spec", "write spec: {registries: […]}", "is missing")
 	}
 	doc := document{
-		name:     c.Name,
-		selector: v.selector("spec.nodeSelector", c.Spec.NodeSelector),
+		name:       c.Name,
+		generation: c.Generation,
+		paused:     Pauses(c.Annotations),
+		selector:   v.selector("spec.nodeSelector", c.Spec.NodeSelector),
 		restart: runtimes.Restart(v.enum("spec.runtimeRestart", string(c.Spec.RuntimeRestart),
 			string(v1alpha1.RestartWhenRequired), string(v1alpha1.RestartNever))),
 	}

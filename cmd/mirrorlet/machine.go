@@ -92,7 +92,7 @@ func (m *machine) enterHost(c *cobra.Command) (*agent.Agent, error) {
 		return nil, err
 	}
 	return &agent.Agent{
-		Host: h, Runtimes: known(), Assume: assume, Labels: m.labels, Now: time.Now, Uptime: host.Uptime, Chance: rand.Float64,
+		Host: h, Runtimes: known(), Assume: assume, Node: agent.Machine(m.labels), Now: time.Now, Uptime: host.Uptime, Chance: rand.Float64,
 		Log: logger(c),
 	}, nil
 }
