@@ -89,6 +89,9 @@ func Path(name string) (string, error) {
 // program is the name of what the recipe makes, in the folder of the part. It is the name that it has everywhere, because what runs is
 // recognised by it.
 func (p Part) program() string {
+	if name := p.Settings["as"]; name != "" {
+		return name
+	}
 	if file := p.Settings["path"]; file != "" {
 		return path.Base(file)
 	}

@@ -100,3 +100,36 @@ func TestAnEditOfALineIsAnotherPartUnlessItIsTheExpectedTime(t *testing.T) {
 		t.Errorf("%s and %s", a, b)
 	}
 }
+
+func TestTheFileOfAPartHasTheNameThatItHasEverywhere(t *testing.T) {
+	for line, want := range map[string]string{
+		"x go package=a/b/ctr":              "ctr",
+		"x go package=a/server/v3 as=etcd":  "etcd",
+		"x debian package=b path=usr/bin/c": "c",
+	} {
+		all, err := parse(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all[0].program(); got != want {
+			t.Errorf("%s: got %s, want %s", line, got, want)
+		}
+	}
+}
+
+func TestAProgramOfAnotherVersionIsNotThePart(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\ntest \"$1 $2\" = 'version --client' && echo v1.2.3\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := Part{Settings: map[string]string{"ask": "version,--client"}}
+	if err := prints(t.Context(), p, program, "1.2.3"); err != nil {
+		t.Error(err)
+	}
+	if err := prints(t.Context(), p, program, "1.2.4"); err == nil || !strings.Contains(err.Error(), "without 1.2.4") {
+		t.Errorf("got %v", err)
+	}
+	if err := prints(t.Context(), Part{}, program, "1.2.3"); err == nil {
+		t.Error("it does not know --version, and no error says so")
+	}
+}

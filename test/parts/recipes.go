@@ -17,6 +17,8 @@ func recipeOf(p Part) recipe {
 	switch p.Recipe {
 	case "go":
 		return buildGo
+	case "kubernetes":
+		return buildKubernetes
 	case "debian":
 		return unpackDebian
 	default:
@@ -27,17 +29,25 @@ func recipeOf(p Part) recipe {
 // buildGo builds through a module of its own that requires the part's. `go install` is simpler and refuses modules with an exclude in
 // their go.mod, such as containerd 1.7.
 func buildGo(ctx context.Context, p Part, scratch, target string) error {
-	ldflags := fmt.Sprintf("-s -w -X %s=%s", p.Settings["stamp"], p.Version())
+	ldflags := "-s -w"
+	if stamp := p.Settings["stamp"]; stamp != "" {
+		ldflags += fmt.Sprintf(" -X %s=%s", stamp, p.Version())
+	}
+	return build(ctx, p, scratch, target, ldflags)
+}
+
+// build makes the module, with these other modules in it, and builds the program.
+func build(ctx context.Context, p Part, scratch, target, ldflags string, others ...string) error {
 	for _, argv := range [][]string{
 		{"go", "mod", "init", "part"},
-		{"go", "get", p.Settings["package"] + "@v" + p.Version()},
+		append([]string{"go", "get", p.Settings["package"] + "@v" + p.Version()}, others...),
 		{"go", "build", "-trimpath", "-ldflags", ldflags, "-o", target, p.Settings["package"]},
 	} {
 		if _, err := run(ctx, scratch, argv...); err != nil {
 			return err
 		}
 	}
-	return prints(ctx, target, p.Version())
+	return prints(ctx, p, target, p.Version())
 }
 
 // unpackDebian takes the program out of a package, in the version that the machine's own package sources have.
@@ -69,17 +79,22 @@ func unpackDebian(ctx context.Context, p Part, scratch, target string) error {
 	if err := os.Rename(filepath.Join(tree, p.Settings["path"]), target); err != nil {
 		return err
 	}
-	return prints(ctx, target, p.Version()+".")
+	return prints(ctx, p, target, p.Version()+".")
 }
 
-// prints makes sure that what was made runs here and is what was asked for.
-func prints(ctx context.Context, program, version string) error {
-	out, err := run(ctx, filepath.Dir(program), program, "--version")
+// prints makes sure that what was made runs here and is what was asked for. Where its version is asked for by anything else than
+// --version, the line of the part says by what, in the setting ask.
+func prints(ctx context.Context, p Part, program, version string) error {
+	ask := []string{"--version"}
+	if p.Settings["ask"] != "" {
+		ask = strings.Split(p.Settings["ask"], ",")
+	}
+	out, err := run(ctx, filepath.Dir(program), append([]string{program}, ask...)...)
 	if err != nil {
 		return err
 	}
 	if !strings.Contains(out, version) {
-		return fmt.Errorf("--version prints %q, without %s", out, version)
+		return fmt.Errorf("%s prints %q, without %s", strings.Join(ask, " "), out, version)
 	}
 	return nil
 }
