@@ -147,6 +147,14 @@ func UpstreamHost(registry string) string {
 // Base is the mirror's scheme and host.
 func (m Mirror) Base() string { return m.Scheme + "://" + m.Host }
 
+// Location is the mirror as a person writes it: https://h/P, or the whole URL of the API root.
+func (m Mirror) Location() string {
+	if m.APIRoot == "" && m.Path != "" {
+		return m.Base() + "/" + m.Path
+	}
+	return m.Base() + m.APIRoot
+}
+
 // Root is the API root under which repositories are asked for: https://h/v2/P, or the apiRoot verbatim.
 func (m Mirror) Root() string {
 	switch {
@@ -197,6 +205,9 @@ func (m Mirror) endpoint(ref Ref, repository string) Endpoint {
 		From: m.From,
 	}
 }
+
+// Wanted is the number of registries that are wished for, those among them whose wish is held.
+func (i Intent) Wanted() int { return len(i.Registries) + len(i.Held) }
 
 // Hold returns the intent without the registries that the problems are about: what a node has for them stays as it is.
 func (i Intent) Hold(problems []Problem) Intent {

@@ -50,6 +50,7 @@ const (
 // What detection found wrong with the runtime itself.
 const (
 	RuntimeNotFound        Reason = "RuntimeNotFound"        // no runtime that we know is on this host
+	CRIDisabled            Reason = "CRIDisabled"            // disabled_plugins turns off what a kubelet pulls through
 	NoConfigPath           Reason = "NoConfigPath"           // containerd reads no certs.d at all
 	TwoDirectoryConfigPath Reason = "TwoDirectoryConfigPath" // containerd 2.1 to 2.4 takes "/a:/b" for one directory
 	InlineMirrors          Reason = "InlineMirrors"          // registry.mirrors in config.toml
@@ -57,11 +58,13 @@ const (
 	RestartPending         Reason = "RestartPending"         // config.toml is newer than the running daemon
 )
 
-// Doc returns the page that explains the reason: docs/reference/path-prefix.md for PathPrefix.
+// Doc returns the page that explains the reason: docs/reference/path-prefix.md for PathPrefix, cri-disabled.md for CRIDisabled.
 func (r Reason) Doc() string {
 	var b strings.Builder
-	for i, c := range string(r) {
-		if unicode.IsUpper(c) && i > 0 {
+	letters := []rune(r)
+	for i, c := range letters {
+		ofAbbreviation := i > 0 && unicode.IsUpper(letters[i-1]) && (i+1 == len(letters) || unicode.IsUpper(letters[i+1]))
+		if i > 0 && unicode.IsUpper(c) && !ofAbbreviation {
 			b.WriteByte('-')
 		}
 		b.WriteRune(unicode.ToLower(c))
@@ -88,7 +91,7 @@ func (r Reason) Effect() Effect {
 		return InConflict
 	case PathPrefix, CatchAll, MirrorAddress, HostsEntry:
 		return NotExpressible
-	case NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RestartPending, RuntimeNotFound:
+	case CRIDisabled, NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RestartPending, RuntimeNotFound:
 		return NotRead
 	case Invalid, UnresolvedReference, RuntimeMismatch:
 		return NotValid

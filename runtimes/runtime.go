@@ -40,6 +40,8 @@ type Facts struct {
 	Version string  // "2.4.2"; empty: unknown
 	Process Process // PID 0: it does not run
 	Config  string  // its main config file, whether or not that exists
+	// Socket is where the daemon serves the CRI, as a path of the host, whether or not that exists; empty: unknown.
+	Socket string
 	// Target is the folder that our files go to.
 	Target string
 	// Roots are the folders that the daemon searches now, in order, literally as it takes them. Where Target is not the first of them,

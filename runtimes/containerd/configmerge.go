@@ -1,6 +1,7 @@
 package containerd
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ const (
 	sectionV1       = "cri"                             // config version 1
 	sectionGRPC     = "io.containerd.grpc.v1.cri"       // config version 2
 	sectionImages   = "io.containerd.cri.v1.images"     // config version 3 and later
+	sectionRuntime  = "io.containerd.cri.v1.runtime"    // likewise; the CRI does not load without it
 	sectionTransfer = "io.containerd.transfer.v1.local" // has a config_path that nothing uses (containerd/containerd#12550)
 )
 
@@ -27,7 +29,7 @@ func (m *merged) add(d document, r release) error {
 	if !r.since(2, 0, 0) {
 		// 1.x replaces whole sections: a drop-in with one key of the CRI plugin erases the others (containerd/containerd#7276).
 		maps.Copy(m.plugins, d.plugins)
-		m.take(d.version, d.disabled, d.required)
+		m.take(d)
 		return nil
 	}
 	d = d.clone()
@@ -41,6 +43,7 @@ func (m *merged) add(d document, r release) error {
 			if err := migrate(d.plugins, d.path, r); err != nil {
 				return err
 			}
+			d.moveAddress()
 			d.version = m.version
 		}
 	case d.version < 2:
@@ -49,15 +52,17 @@ func (m *merged) add(d document, r release) error {
 		d.version = m.version
 	}
 	mergeTables(m.plugins, d.plugins)
-	m.take(d.version, d.disabled, d.required)
+	m.take(d)
 	return nil
 }
 
-func (m *merged) take(version int, disabled, required []string) {
-	if version != 0 {
-		m.version = version
+// take merges what is no plugin's: lists are appended, and what is empty replaces nothing.
+func (m *merged) take(d document) {
+	if d.version != 0 {
+		m.version = d.version
 	}
-	m.disabled, m.required = append(m.disabled, disabled...), append(m.required, required...)
+	m.disabled, m.required = append(m.disabled, d.disabled...), append(m.required, d.required...)
+	m.address = cmp.Or(d.address, m.address)
 }
 
 // versionFits refuses a file by its version, where that ends the daemon.

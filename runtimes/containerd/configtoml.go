@@ -23,6 +23,7 @@ type document struct {
 	imports    []string
 	disabled   []string
 	required   []string
+	address    string // of [grpc], where versions 1 to 3 have it
 	plugins    map[string]any
 	lastChange time.Time
 }
@@ -61,7 +62,8 @@ func readDocument(host fs.FS, file string) (document, error) {
 	top := section{file: file, values: tree}
 	d := document{
 		path: file, lastChange: changed, version: top.integer("version", 0), imports: top.texts("imports"),
-		disabled: top.texts("disabled_plugins"), required: top.texts("required_plugins"), plugins: top.table("plugins").values,
+		disabled: top.texts("disabled_plugins"), required: top.texts("required_plugins"),
+		address: top.table("grpc").text("address"), plugins: top.table("plugins").values,
 	}
 	return d, top.err()
 }
@@ -129,6 +131,7 @@ type merged struct {
 	version   int
 	disabled  []string
 	required  []string
+	address   string // of [grpc]; what takes its place in version 4 is among the plugins
 	plugins   map[string]any
 }
 

@@ -20,6 +20,6 @@ func (Runtime) Programs() []string { return slices.Clone(binaries) }
 // Assume is a daemon that reads /etc/containerd/certs.d.
 func (Runtime) Assume(version string) runtimes.Facts {
 	return runtimes.Facts{
-		Runtime: "containerd", Version: version, Config: defaultConfig, Target: conventional, Roots: []string{conventional},
+		Runtime: "containerd", Version: version, Config: defaultConfig, Socket: defaultSocket, Target: conventional, Roots: []string{conventional},
 	}
 }

@@ -97,7 +97,9 @@ func leastRead(d daemon, host fs.FS) diagnosis {
 
 // diagnoseAs reads the config as one release.
 func diagnoseAs(d daemon, host fs.FS, r release) diagnosis {
-	out := diagnosis{daemon: d, facts: runtimes.Facts{Runtime: "containerd", Process: d.process, Config: d.config, Target: conventional}}
+	out := diagnosis{daemon: d, facts: runtimes.Facts{
+		Runtime: "containerd", Process: d.process, Config: d.config, Socket: absoluteSocket(d.address), Target: conventional,
+	}}
 	if d.process.PID == 0 {
 		out.note("not running")
 	}
@@ -114,6 +116,7 @@ func diagnoseAs(d daemon, host fs.FS, r release) diagnosis {
 		out.problems = []runtimes.Problem{unreadableProblem(d, err)}
 		return out
 	}
+	out.facts.Socket = m.socket(d, r)
 	out.noCRI, out.facts.Roots, out.facts.Target = p.disabled, p.roots(), p.folder()
 	out.note(p.notes()...)
 	out.problems = append(p.problems(), m.pending(d)...)

@@ -1,6 +1,7 @@
 package containerd_test
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -139,6 +140,7 @@ func described(f runtimes.Facts, problems []runtimes.Problem) string {
 		b.WriteString("nothing\n")
 	} else {
 		fmt.Fprintf(&b, "%s %q, PID %d, config %s\n", f.Runtime, f.Version, f.Process.PID, f.Config)
+		fmt.Fprintf(&b, "socket %s\n", cmp.Or(f.Socket, "unknown"))
 		fmt.Fprintf(&b, "target %s, read: %t\n", f.Target, f.Reads())
 		for _, root := range f.Roots {
 			fmt.Fprintf(&b, "root %q\n", root)

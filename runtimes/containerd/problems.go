@@ -25,7 +25,7 @@ func (p pulls) problems() []runtimes.Problem {
 	}
 	switch holder := p.holder(); {
 	case p.disabled:
-		return tell(runtimes.NoConfigPath, p.disabler(), "disabled_plugins turns the CRI off, so that no kubelet can pull through this containerd: take the CRI out of the list and %s", restart)
+		return tell(runtimes.CRIDisabled, p.disabler(), "disabled_plugins turns the CRI off, so that no kubelet can pull through this containerd: take the CRI out of the list and %s", restart)
 	case !p.release.since(1, 5, 0):
 		return tell(runtimes.NoConfigPath, holder, "containerd %s reads no certs.d at all: upgrade it to 1.5 or later", p.release)
 	case p.mirrors && p.configPath != "":
@@ -166,7 +166,9 @@ func (p pulls) mirrorsHolder() string {
 
 func (p pulls) disabler() string {
 	return p.config.lastWith(func(d document) bool {
-		return slices.ContainsFunc(d.disabled, func(name string) bool { return name == sectionV1 || name == sectionGRPC || name == sectionImages })
+		return slices.ContainsFunc(d.disabled, func(name string) bool {
+			return slices.Contains([]string{sectionV1, sectionGRPC, sectionImages, sectionRuntime}, name)
+		})
 	})
 }
 

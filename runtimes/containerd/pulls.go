@@ -86,12 +86,14 @@ func localReason(r release, images *section, mirrors, configs, auths bool) strin
 	return reason
 }
 
-// criDisabled says that disabled_plugins names the CRI: by its short name in a config of version 1, by its full one else.
+// criDisabled says that disabled_plugins names the CRI: by its short name in a config of version 1, by its full one else. Since 2.0 it
+// is made of three plugins and needs all of them (initCRIService in plugins/cri/cri.go of 2.0.5 to 2.4.2).
 func (m merged) criDisabled(r release) bool {
 	if !r.since(2, 0, 0) && m.version < 2 {
 		return slices.Contains(m.disabled, sectionV1)
 	}
-	return slices.Contains(m.disabled, sectionGRPC) || r.since(2, 0, 0) && slices.Contains(m.disabled, sectionImages)
+	return slices.Contains(m.disabled, sectionGRPC) ||
+		r.since(2, 0, 0) && (slices.Contains(m.disabled, sectionImages) || slices.Contains(m.disabled, sectionRuntime))
 }
 
 // roots are the folders that are searched, literally as the release takes them. The transfer service does not split the list
