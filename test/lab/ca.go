@@ -63,10 +63,10 @@ func (c *CA) Server(hosts ...string) (Pair, error) {
 	return c.leaf(template)
 }
 
-// Client issues a certificate that a client shows.
-func (c *CA) Client(name string) (Pair, error) {
+// Client issues a certificate that a client shows. To an API server its name is the user's, and its organizations are his groups.
+func (c *CA) Client(name string, organizations ...string) (Pair, error) {
 	return c.leaf(&x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Subject: pkix.Name{CommonName: name, Organization: organizations}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 }
 

@@ -13,7 +13,11 @@ type Network struct {
 	bridge string
 	last   netip.Addr
 	subnet netip.Prefix
+	ranges byte // how many service ranges are taken
 }
+
+// firstRange is where the service ranges begin, of rangeSize addresses each, as the last byte of an address.
+const firstRange, rangeSize = 128, 32
 
 // NewNetwork makes a bridge with a subnet of its own. The kernel refuses a name that is taken, so labs side by side do not meet.
 func NewNetwork() (*Network, error) {
@@ -41,10 +45,23 @@ func NewNetwork() (*Network, error) {
 // Address returns an address that nobody had before.
 func (n *Network) Address() (string, error) {
 	n.last = n.last.Next()
-	if !n.subnet.Contains(n.last.Next()) {
+	if n.last.As4()[3] >= firstRange {
 		return "", fmt.Errorf("subnet %s is used up", n.subnet)
 	}
 	return n.last.String(), n.Add(n.last.String())
+}
+
+// serviceRange returns a part of the subnet that nobody had before, for the services of an API server. None of its addresses is there
+// until somebody adds it; then whoever is in the network reaches it, as a Service is reached where a kube-proxy runs.
+func (n *Network) serviceRange() (netip.Prefix, error) {
+	first := n.subnet.Addr().As4()
+	from := firstRange + int(n.ranges)*rangeSize
+	if from+rangeSize > 256 {
+		return netip.Prefix{}, fmt.Errorf("subnet %s has no room for the services of another API server", n.subnet)
+	}
+	n.ranges++
+	first[3] = byte(from)
+	return netip.PrefixFrom(netip.AddrFrom4(first), 27), nil
 }
 
 // Add makes an address that the caller chose, such as 172.18.0.20, one of the network's.

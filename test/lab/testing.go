@@ -3,6 +3,8 @@ package lab
 import (
 	"os"
 	"testing"
+
+	"github.com/mirrorlet/mirrorlet/test/parts"
 )
 
 // Need skips a test for which something is missing, and says what. Under CI=true nothing may be missing: there it fails.
@@ -14,6 +16,21 @@ func Need(t testing.TB, missing error) {
 		t.Fatalf("missing, and CI=true skips nothing: %v", missing)
 	default:
 		t.Skipf("skipped: %v", missing)
+	}
+}
+
+// NeedAPIServer skips a test that cannot have an API server, or fails it where nothing may be skipped.
+func NeedAPIServer(t testing.TB) {
+	t.Helper()
+	needParts(t, "etcd", "kube-apiserver", "kubectl")
+}
+
+// needParts is Need for parts that may not be built or downloaded yet.
+func needParts(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		_, err := parts.Path(name)
+		Need(t, err)
 	}
 }
 
