@@ -4,6 +4,9 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LINT := $(GO) tool -modfile=$(CURDIR)/tools/lint/go.mod
 FUZZTIME ?= 10m
+IMAGE ?= mirrorlet:devel
+PLATFORMS ?= linux/amd64,linux/arm64
+OUT ?= bin/image.tar
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -13,6 +16,9 @@ all: format lint test ## Format, lint, test: what CI does
 build: ## Build bin/mirrorlet, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o bin/mirrorlet ./cmd/mirrorlet
 
+image: ## Build the image IMAGE for PLATFORMS into OUT, a .tar or a folder; PUSH=1 pushes it too
+	cd tools && CGO_ENABLED=0 $(GO) run ./image -image $(IMAGE) -platforms $(PLATFORMS) -version $(VERSION) -revision "$$(git rev-parse HEAD)" -out $(abspath $(OUT)) $(if $(filter 1,$(PUSH)),-push)
+
 demo: build ## See it work: a pretended host at once, then a real containerd, registries and images (root)
 	cd test && CGO_ENABLED=0 $(GO) run -trimpath ./cmd/demo
 
@@ -20,6 +26,7 @@ test: test-unit test-race test-lab ## Every test; the lab builds or downloads th
 
 test-unit:
 	CGO_ENABLED=0 $(GO) test ./...
+	cd tools && CGO_ENABLED=0 $(GO) test ./...
 
 test-race:
 	@if command -v gcc >/dev/null || [ -n "$$CI" ]; then CGO_ENABLED=1 $(GO) test -race -short ./...; else echo "race detector: not run, gcc is missing"; fi
@@ -37,13 +44,15 @@ fuzz: ## Fuzz every target for FUZZTIME each (default 10m)
 soak: ## Meet every fault at every call, cut the power thousands of times, write docs/soak.txt (root; a quarter of an hour)
 	cd test && CGO_ENABLED=0 nice -n 10 $(GO) run ./cmd/soak -out ../docs/soak.txt $(SOAK)
 
-lint: ## Vet, and the linters of .golangci.yml, over both modules
+lint: ## Vet, and the linters of .golangci.yml, over all modules
 	$(LINT) golangci-lint run ./...
 	cd test && $(LINT) golangci-lint run --config ../.golangci.yml ./...
+	cd tools && $(LINT) golangci-lint run --config ../.golangci.yml ./...
 
 format: ## Format with gofumpt
 	$(LINT) golangci-lint fmt ./...
 	cd test && $(LINT) golangci-lint fmt --config ../.golangci.yml ./...
+	cd tools && $(LINT) golangci-lint fmt --config ../.golangci.yml ./...
 
 generate: ## Write what is generated from api/v1alpha1
 	$(GO) tool -modfile=tools/go.mod controller-gen object paths=./api/...
@@ -51,4 +60,4 @@ generate: ## Write what is generated from api/v1alpha1
 update: ## Rewrite the golden files; read the diff
 	$(GO) test ./runtimes/containerd ./cmd/mirrorlet ./examples -update
 
-.PHONY: help all build demo test test-unit test-race test-lab bench fuzz soak lint format generate update
+.PHONY: help all build image demo test test-unit test-race test-lab bench fuzz soak lint format generate update
