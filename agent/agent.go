@@ -3,12 +3,14 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/mirrorlet/mirrorlet/agent/config"
 	"github.com/mirrorlet/mirrorlet/agent/host"
 	"github.com/mirrorlet/mirrorlet/agent/plan"
+	"github.com/mirrorlet/mirrorlet/api/v1alpha1"
 	"github.com/mirrorlet/mirrorlet/runtimes"
 )
 
@@ -29,6 +31,14 @@ type Agent struct {
 	Now func() time.Time
 	// Uptime is a clock that nobody can set, by which the agent waits.
 	Uptime func() time.Duration
+	// Prover has the runtimes prove what they read; nil where nobody asks them.
+	Prover Prover
+	// Tell is told where the machine stands, after each pass and each proof; nil for nobody. It must not wait.
+	Tell func(v1alpha1.MirrorNodeStatus)
+	// Observe is told of each pass and its duration; nil for nobody.
+	Observe func(Report, time.Duration, error)
+	// Version is the agent's own, for reports.
+	Version string
 	// Chance is a random number from 0 to 1, which spreads the machines that wait; nil for 1.
 	Chance func() float64
 
@@ -38,6 +48,8 @@ type Agent struct {
 	by      string         // who paused the last pass; empty: nobody
 	failure string         // of the last pass
 	empty   *time.Duration // since when there are no documents
+	err     error          // of the last pass
+	proofs  proofs
 	backoff backoff
 	rivals  rivals
 	wake    time.Duration // when something that waits may be tried again, by Uptime; 0 for never
@@ -49,8 +61,11 @@ const tries = 3
 // Sync is one pass. It returns an error when the host is not as the documents want it, and the report says what then is. A pass
 // that finds everything as the last one left it ends after looking.
 func (a *Agent) Sync(ctx context.Context) (Report, error) {
+	began := a.Uptime()
 	if a.unchanged() {
-		return a.last.again(), nil
+		a.last = a.last.again()
+		a.observe(a.last, began, nil)
+		return a.last, nil
 	}
 	report, err := a.Plan(ctx)
 	for try := 1; err == nil && report.State == Pending && !report.Waiting; try++ {
@@ -60,7 +75,14 @@ func (a *Agent) Sync(ctx context.Context) (Report, error) {
 		report, err = a.Plan(ctx)
 	}
 	a.remember(report, err)
+	a.observe(report, began, err)
 	return report, err
+}
+
+func (a *Agent) observe(report Report, began time.Duration, err error) {
+	if a.Observe != nil {
+		a.Observe(report, a.Uptime()-began, err)
+	}
 }
 
 // Plan is a pass without its end: it changes nothing.
@@ -96,9 +118,15 @@ func (a *Agent) Plan(ctx context.Context) (Report, error) {
 	if wanted.Refused {
 		return Report{State: Refused, Errors: wanted.Errors}, refusal(wanted.Errors)
 	}
-	report := Report{State: Pending, Errors: wanted.Errors, Elsewhere: wanted.Elsewhere, references: wanted.References, wish: wishes(wanted.Intent)}
+	report := Report{
+		State: Pending, Errors: wanted.Errors, Elsewhere: wanted.Elsewhere, objects: documents.Objects(), registries: wanted.Intent.Wanted(),
+		mirrors: mirrors(wanted.Intent), references: wanted.References, wish: wishes(wanted.Intent),
+	}
 	report.Plan, err = a.build(ctx, wanted.Intent, state)
 	report.Problems = append(wanted.Problems, report.Problems...)
+	if errors.Is(err, ErrNoRuntime) {
+		report.State = Unsupported
+	}
 	return report, err
 }
 
@@ -167,6 +195,7 @@ func (a *Agent) unchanged() bool {
 func (a *Agent) remember(report Report, err error) {
 	a.log(report, err)
 	now := a.Uptime()
+	a.err, report.node = err, a.node.Name
 	a.last, a.wake = report, earlier(a.rivals.next(now), a.backoff.next(now), now)
 	if err != nil || report.Applied {
 		a.look = nil

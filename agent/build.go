@@ -18,7 +18,11 @@ func (a *Agent) build(ctx context.Context, intent runtimes.Intent, state plan.St
 	if err != nil {
 		return plan.Plan{}, err
 	}
+	intent = a.keepProof(intent, state)
 	in := plan.Input{Intent: intent, State: state, Host: a.look, Node: a.look.Node, Found: found}
+	if a.Prover != nil {
+		in.Proof = a.Prover.Address()
+	}
 	p, held, err := a.yield(in)
 	if err != nil || p.IsEmpty() {
 		return p, err
@@ -29,6 +33,16 @@ func (a *Agent) build(ctx context.Context, intent runtimes.Intent, state plan.St
 		return p, err
 	}
 	return a.without(in, intent, append(held, misread...))
+}
+
+// keepProof holds the entry for proofs of an agent at work, for a verb that has no use for it.
+func (a *Agent) keepProof(intent runtimes.Intent, state plan.State) runtimes.Intent {
+	for _, r := range state.Records {
+		if a.Prover == nil && runtimes.IsProof(r.Registry) && !slices.Contains(intent.Held, r.Registry) {
+			intent.Held = append(slices.Clip(intent.Held), r.Registry)
+		}
+	}
+	return intent
 }
 
 // yield plans without the registries that are left to somebody else, or that just now could not be written, and returns why.

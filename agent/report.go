@@ -8,6 +8,7 @@ import (
 
 	"github.com/mirrorlet/mirrorlet/agent/config"
 	"github.com/mirrorlet/mirrorlet/agent/plan"
+	"github.com/mirrorlet/mirrorlet/api/v1alpha1"
 	"github.com/mirrorlet/mirrorlet/runtimes"
 )
 
@@ -28,6 +29,10 @@ type Report struct {
 	// Waiting says that there are no documents any more, and that everything stays for the time of the agent's patience.
 	Waiting bool
 
+	node       string                  // its name
+	objects    []config.Object         // the MirrorConfigs that were read
+	registries int                     // how many entries are wanted of this node
+	mirrors    []v1alpha1.MirrorStatus // that are used
 	references map[string][]byte
 	wish       func(prefix string) string // what tells one wish for a registry from another
 }
@@ -43,6 +48,7 @@ const (
 	Refused     State = "Refused"     // the documents are wrong: nothing was changed
 	Paused      State = "Paused"      // somebody asks that nothing be changed
 	RolledBack  State = "RolledBack"  // the change failed and was taken back
+	Unsupported State = "Unsupported" // there is no runtime that we know
 )
 
 // again is the report of a pass that found nothing to do.
@@ -69,6 +75,8 @@ func (a *Agent) log(r Report, err error) {
 		if a.failure = "waiting"; a.failure != before {
 			a.Log.Warn("there are no documents any more; all stays as it is for a while", "for", a.Patience)
 		}
+	case r.Applied && r.Leaving:
+		a.Log.Info("left, as the node is not enrolled any more", "outcome", r.Outcome(), "problems", len(r.Problems))
 	case r.Applied:
 		a.Log.Info("applied", "runtime", r.titles(), "outcome", r.Outcome(), "problems", len(r.Problems), "wrong", len(r.Errors))
 	}
@@ -83,12 +91,15 @@ func (r Report) titles() string {
 	return strings.Join(all, ", ")
 }
 
+// errDocuments is in the error of a pass that the documents stopped.
+var errDocuments = errors.New("nothing is changed, because the documents are wrong")
+
 func refusal(errs []config.Error) error {
 	all := make([]error, len(errs))
 	for i, e := range errs {
 		all[i] = e
 	}
-	return fmt.Errorf("nothing is changed, because the documents are wrong:\n%w", errors.Join(all...))
+	return fmt.Errorf("%w:\n%w", errDocuments, errors.Join(all...))
 }
 
 // yields says that a problem is one of the host that a pass comes upon, and not of what is wanted: the log tells it once.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"path"
 	"time"
 
 	"github.com/mirrorlet/mirrorlet/agent/host"
@@ -27,6 +28,8 @@ func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 	for {
 		if err := a.hold(ctx); err == nil {
 			_, _ = a.Sync(ctx) // it logs what a person must know, and the next pass tries again
+			a.ask(ctx)
+			a.tell()
 		}
 		if watch.follow() && ctx.Err() == nil {
 			continue
@@ -36,6 +39,8 @@ func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 			return nil
 		case <-nudges:
 		case <-watch.touched:
+		case answer := <-a.proofs.answers:
+			a.take(answer)
 		case <-time.After(a.rest()):
 		}
 	}
@@ -73,9 +78,23 @@ func (w *watch) follow() bool {
 	if w.Watch == nil {
 		return false
 	}
-	added, err := w.Follow()
+	added, err := w.Follow(w.agent.last.surroundings()...)
 	w.tell(err)
 	return added
+}
+
+// surroundings are the folders in which something of the runtimes changes when one is configured otherwise, or starts again: those of
+// their config files and of their sockets.
+func (r Report) surroundings() []string {
+	var all []string
+	for _, f := range r.Found {
+		for _, file := range []string{f.Facts.Config, f.Facts.Socket} {
+			if file != "" {
+				all = append(all, path.Dir(file))
+			}
+		}
+	}
+	return all
 }
 
 func (w *watch) tell(err error) {

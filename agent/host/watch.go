@@ -36,15 +36,18 @@ func (w *Watch) Changed() <-chan struct{} { return w.nudges }
 // Close ends the watch.
 func (w *Watch) Close() { _ = w.watcher.Close() }
 
-// Follow watches the folders of all paths that the state has now, and no others. A folder that is not there is not watched; the one
+// Follow watches the folders of all paths that the state has now, those that are named beside, and no others. A folder that is not there is not watched; the one
 // that it was in is. It says whether a folder was added: what happened in it before gives no nudge, so it is to be looked at once more.
 // An error is that of the first folder that could not be watched (fs.inotify.max_user_watches); the others are.
-func (w *Watch) Follow() (added bool, first error) {
+func (w *Watch) Follow(beside ...string) (added bool, first error) {
 	d, err := w.host.readState()
 	if err != nil {
 		return false, err
 	}
 	wanted := folders(d)
+	for _, path := range beside {
+		wanted[path] = true
+	}
 	for _, full := range w.watcher.WatchList() {
 		path := filepath.Join("/", full[len(w.host.root):])
 		if wanted[path] {

@@ -23,6 +23,8 @@ type Plan struct {
 	Found    []Found
 	Changes  []Change
 	Problems []runtimes.Problem
+	// Revision names what will then be written for the runtimes; empty for nothing.
+	Revision string
 }
 
 // Covers says that a problem excuses the registry from being as the intent wants it.
@@ -37,6 +39,8 @@ type Input struct {
 	Intent runtimes.Intent
 	Found  []Found
 	State  State
+	// Proof is the address of the registry on loopback that waits for the runtimes' proof; empty for none.
+	Proof string
 	// Host is the host as it is; Node reads one path of it with all that is needed to put it back.
 	Host fs.FS
 	Node func(path string) (Node, error)
@@ -47,11 +51,10 @@ func Build(in Input) (Plan, error) {
 	p := Plan{Found: in.Found}
 	host := &witness{FS: in.Host}
 	without := Without(host, in.State)
-	var files []runtimes.File
-	for _, f := range in.Found {
-		rendered, problems := f.Runtime.Render(f.Facts, without, in.Intent)
-		files = append(files, rendered...)
-		p.Problems = append(append(p.Problems, f.Problems...), problems...)
+	files, problems := in.render(in.Intent, without)
+	p.Revision, p.Problems = revision(files), problems
+	if in.Proof != "" && p.Revision != "" {
+		files, p.Problems = in.render(in.proven(p.Revision), without)
 	}
 	if host.err != nil {
 		return p, host.err

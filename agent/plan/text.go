@@ -26,11 +26,12 @@ func (c Change) Verb() string {
 	}
 }
 
-// Visible are the changes that a person counts: files, and not the folders around them or what only the state needs to know.
+// Visible are the changes that a person counts: files, and not the folders around them, what only the state needs to know, or the entry
+// for the proof of effect, which goes with every change.
 func (p Plan) Visible() []Change {
 	var out []Change
 	for _, c := range p.Changes {
-		if !c.Silent() && c.Old.Kind != Directory && c.New.Kind != Directory {
+		if !c.Silent() && !runtimes.IsProof(c.Registry) && c.Old.Kind != Directory && c.New.Kind != Directory {
 			out = append(out, c)
 		}
 	}

@@ -39,7 +39,7 @@ wrong or an entry of the documents is wrong; the others are applied all the same
 				return err
 			}
 			if report.State == agent.Paused {
-				return fmt.Errorf("this machine is paused: /var/lib/mirrorlet/pause is there; nothing was changed")
+				return fmt.Errorf("this machine is paused: nothing was changed, as %s asks", report.By)
 			}
 			if err := o.print(c.OutOrStdout(), toJSON(report), text(report, t)); err != nil {
 				return err
