@@ -60,7 +60,7 @@ func TestNothingIsLeftOfAThousandPassesWithRandomFaults(t *testing.T) {
 	if n := descriptors(t); n != open {
 		t.Errorf("%d descriptors are open, %d were", n, open)
 	}
-	if n := runtime.NumGoroutine(); n != routines {
+	if n := runtime.NumGoroutine(); n > routines {
 		t.Errorf("%d goroutines run, %d did", n, routines)
 	}
 	for path := range tree(t, h) {
