@@ -71,18 +71,18 @@ func (r *Registry) Ask(ctx context.Context, socket, registryName string) Answer 
 	defer r.forget(q)
 
 	begun := time.Now()
-	pulled := make(chan error, 1)
-	go func() { pulled <- pull(ctx, socket, q.image()) }()
+	pulled := make(chan Answer, 1)
+	go func() { pulled <- judge(ctx, socket, pull(ctx, socket, q.image())) }()
 	select {
 	case a := <-q.arrived:
 		leave(pulled, cancel)
 		return a.since(begun)
-	case err := <-pulled:
+	case answer := <-pulled:
 		select {
 		case a := <-q.arrived: // both are true, and select takes either
 			return a.since(begun)
 		default:
-			return judge(ctx, socket, err)
+			return answer
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (a arrival) since(begun time.Time) Answer {
 func (q *question) image() string { return q.registryName + "/" + q.repository + ":proof" }
 
 // leave waits for a pull to end, and ends it if it does not.
-func leave(pulled <-chan error, cancel context.CancelFunc) {
+func leave(pulled <-chan Answer, cancel context.CancelFunc) {
 	timer := time.NewTimer(farewell)
 	defer timer.Stop()
 	select {

@@ -23,7 +23,7 @@ func pull(ctx context.Context, socket, image string) error {
 	if err != nil {
 		return err
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }() // what it can tell is in the answer already
 	images := cri.NewImageServiceClient(connection)
 	spec := &cri.ImageSpec{Image: image}
 	if _, err := images.PullImage(ctx, &cri.PullImageRequest{Image: spec}); err != nil {

@@ -23,6 +23,7 @@ import (
 type Registry struct {
 	address string
 	server  *http.Server
+	ended   chan struct{} // closed when it does not listen any more
 
 	mutex   sync.Mutex
 	waiting map[string]*question     // by repository; nobody else's request is remembered
@@ -54,22 +55,31 @@ func Listen(address string) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proof registry: %w", err)
 	}
-	r := &Registry{address: listener.Addr().String(), waiting: map[string]*question{}, turns: map[string]chan struct{}{}}
+	r := &Registry{
+		address: listener.Addr().String(), ended: make(chan struct{}), waiting: map[string]*question{}, turns: map[string]chan struct{}{},
+	}
 	r.server = &http.Server{
 		Handler: http.HandlerFunc(r.serve), ErrorLog: log.New(io.Discard, "", 0), MaxHeaderBytes: requestSize,
 		ReadTimeout: requestTimeout, ReadHeaderTimeout: requestTimeout, WriteTimeout: requestTimeout,
 	}
 	// A runtime asks twice at most and would keep the connection for a minute and a half.
 	r.server.SetKeepAlivesEnabled(false)
-	go r.server.Serve(listener)
+	go func() {
+		defer close(r.ended)
+		r.server.Serve(listener)
+	}()
 	return r, nil
 }
 
 // Address is where it listens, as an IP address and a port.
 func (r *Registry) Address() string { return r.address }
 
-// Close stops listening. Questions under way end without a proof.
-func (r *Registry) Close() error { return r.server.Close() }
+// Close stops listening, and returns when the port is free. Questions under way end without a proof. It may be called twice.
+func (r *Registry) Close() error {
+	err := r.server.Close()
+	<-r.ended
+	return err
+}
 
 // serve answers as a registry does that has nothing: /v2/ is there, and everything in it is not.
 func (r *Registry) serve(w http.ResponseWriter, request *http.Request) {
@@ -77,18 +87,17 @@ func (r *Registry) serve(w http.ResponseWriter, request *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	rest, inside := strings.CutPrefix(request.URL.Path, "/v2/")
 	repository, _, manifest := strings.Cut(rest, "/manifests/")
-	switch {
-	case request.URL.Path == "/v2", inside && rest == "":
-		io.WriteString(w, "{}")
+	if request.URL.Path == "/v2" || inside && rest == "" {
+		fmt.Fprint(w, "{}")
 		return
-	case manifest:
-		r.asked(repository, request)
-		w.WriteHeader(http.StatusNotFound)
-		io.WriteString(w, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"there is nothing here: this is for proofs only"}]}`)
-	default:
-		w.WriteHeader(http.StatusNotFound)
-		io.WriteString(w, `{"errors":[{"code":"NAME_UNKNOWN","message":"there is nothing here: this is for proofs only"}]}`)
 	}
+	code := "NAME_UNKNOWN"
+	if manifest {
+		code = "MANIFEST_UNKNOWN"
+		r.asked(repository, request)
+	}
+	w.WriteHeader(http.StatusNotFound)
+	fmt.Fprintf(w, `{"errors":[{"code":%q,"message":"there is nothing here: this is for proofs only"}]}`, code)
 }
 
 // asked hands a request to who waits for it. The repository is known to nobody but the runtime that was asked to pull it, and to the
