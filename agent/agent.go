@@ -9,6 +9,7 @@ import (
 
 	"github.com/mirrorlet/mirrorlet/agent/config"
 	"github.com/mirrorlet/mirrorlet/agent/host"
+	"github.com/mirrorlet/mirrorlet/agent/metrics"
 	"github.com/mirrorlet/mirrorlet/agent/plan"
 	"github.com/mirrorlet/mirrorlet/api/v1alpha1"
 	"github.com/mirrorlet/mirrorlet/runtimes"
@@ -35,8 +36,8 @@ type Agent struct {
 	Prover Prover
 	// Tell is told where the machine stands, after each pass and each proof; nil for nobody. It must not wait.
 	Tell func(v1alpha1.MirrorNodeStatus)
-	// Observe is told of each pass and its duration; nil for nobody.
-	Observe func(Report, time.Duration, error)
+	// Metrics count passes and proofs; nil for none.
+	Metrics *metrics.Metrics
 	// Version is the agent's own, for reports.
 	Version string
 	// Chance is a random number from 0 to 1, which spreads the machines that wait; nil for 1.
@@ -61,10 +62,8 @@ const tries = 3
 // Sync is one pass. It returns an error when the host is not as the documents want it, and the report says what then is. A pass
 // that finds everything as the last one left it ends after looking.
 func (a *Agent) Sync(ctx context.Context) (Report, error) {
-	began := a.Uptime()
 	if a.unchanged() {
 		a.last = a.last.again()
-		a.observe(a.last, began, nil)
 		return a.last, nil
 	}
 	report, err := a.Plan(ctx)
@@ -75,14 +74,7 @@ func (a *Agent) Sync(ctx context.Context) (Report, error) {
 		report, err = a.Plan(ctx)
 	}
 	a.remember(report, err)
-	a.observe(report, began, err)
 	return report, err
-}
-
-func (a *Agent) observe(report Report, began time.Duration, err error) {
-	if a.Observe != nil {
-		a.Observe(report, a.Uptime()-began, err)
-	}
 }
 
 // Plan is a pass without its end: it changes nothing.

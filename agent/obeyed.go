@@ -126,6 +126,9 @@ func one(ctx context.Context, prover Prover, facts runtimes.Facts, revision stri
 // take takes an answer.
 func (a *Agent) take(p proof) {
 	a.proofs.answers, a.proofs.last = nil, p
+	if a.Metrics != nil {
+		a.Metrics.Proof(string(p.obeyed.Status), p.took)
+	}
 	if p.obeyed.Status == metav1.ConditionTrue {
 		a.proofs.backoff.succeeded(everything)
 		return

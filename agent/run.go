@@ -27,7 +27,9 @@ func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 	defer watch.close()
 	for {
 		if err := a.hold(ctx); err == nil {
+			began := a.Uptime()
 			_, _ = a.Sync(ctx) // it logs what a person must know, and the next pass tries again
+			a.count(a.Uptime() - began)
 			a.ask(ctx)
 			a.tell()
 		}

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/mirrorlet/mirrorlet/agent/metrics"
 	"github.com/mirrorlet/mirrorlet/api/v1alpha1"
 	"github.com/mirrorlet/mirrorlet/runtimes"
 )
@@ -23,6 +25,24 @@ func (a *Agent) tell() {
 	status := a.last.status(obeyed, a.err)
 	status.Agent = a.Version
 	a.Tell(status)
+}
+
+// count counts the last pass.
+func (a *Agent) count(took time.Duration) {
+	if a.Metrics == nil {
+		return
+	}
+	pass := metrics.Pass{
+		Failed: a.err != nil, Ended: a.Now(), Duration: took, Changes: len(a.last.Visible()), State: string(a.last.State),
+		Obeyed: string(a.obeyed().Status),
+	}
+	for _, p := range a.last.Problems {
+		pass.Problems = append(pass.Problems, string(p.Reason))
+		if p.Reason == runtimes.ForeignEdit {
+			pass.Repaired++
+		}
+	}
+	a.Metrics.Pass(pass)
 }
 
 // status is the report in the words of MirrorNode.
@@ -67,6 +87,8 @@ func (r Report) message(obeyed Obeyed, err error) string {
 		return "there are no MirrorConfigs any more; all stays as it is for a minute"
 	case obeyed.Status == metav1.ConditionFalse:
 		return obeyed.Message
+	case obeyed.Reason == NoAnswer || obeyed.Reason == NotRunning:
+		return r.summary() + ", not proven: " + obeyed.Message
 	}
 	return r.summary()
 }
