@@ -21,6 +21,7 @@ type Daemon struct {
 	argv   []string
 	etc    string
 	root   string    // its "/", where that is another one; it then shares the mounts of the lab
+	at     *Machine  // where it runs; nil: in the lab
 	cmd    *exec.Cmd // nil: stopped
 	exited chan struct{}
 }
@@ -59,21 +60,16 @@ func (d *Daemon) start() error {
 		return err
 	}
 	defer log.Close()
-	argv := d.argv
-	if d.etc != "" {
-		if err := os.MkdirAll(d.etc+".work", 0o755); err != nil {
-			return err
-		}
-		argv = slices.Concat([]string{"/bin/sh", "-ec", etcScript, "sh", d.etc}, argv)
+	cmd, err := d.command()
+	if err != nil {
+		return err
 	}
-	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Setpgid: true}
-	if d.root != "" {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: d.root, Setpgid: true}
-		cmd.Dir = "/"
+	start := cmd.Start
+	if d.at != nil {
+		start = func() error { return d.at.within(cmd.Start) }
 	}
-	if err := cmd.Start(); err != nil {
+	if err := start(); err != nil {
 		return err
 	}
 	exited := make(chan struct{})
@@ -83,6 +79,31 @@ func (d *Daemon) start() error {
 	}()
 	d.cmd, d.exited = cmd, exited
 	return nil
+}
+
+// command is the program as it is started: in a mount namespace of its own, with another root, or in a machine.
+func (d *Daemon) command() (*exec.Cmd, error) {
+	argv, attributes := d.argv, &syscall.SysProcAttr{Setpgid: true}
+	switch {
+	case d.at != nil:
+		argv = d.at.joining(argv)
+	case d.root != "":
+		attributes.Chroot = d.root
+	default:
+		attributes.Unshareflags = syscall.CLONE_NEWNS
+	}
+	if d.etc != "" {
+		if err := os.MkdirAll(d.etc+".work", 0o755); err != nil {
+			return nil, err
+		}
+		argv = slices.Concat([]string{"/bin/sh", "-ec", etcScript, "sh", d.etc}, argv)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.SysProcAttr = attributes
+	if d.root != "" || d.at != nil {
+		cmd.Dir = "/"
+	}
+	return cmd, nil
 }
 
 // Stop ends the program: by SIGTERM, and if that is not enough by SIGKILL. It may be called twice.

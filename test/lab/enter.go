@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"syscall"
 
@@ -48,6 +49,7 @@ func runInside() (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(root)
+	defer removeCgroups(filepath.Base(root))
 	// The death signal is sent when the thread ends that has started the child: it must not end before the process does.
 	runtime.LockOSThread()
 	self := exec.Command("/proc/self/exe", os.Args[1:]...)

@@ -2,7 +2,9 @@ package lab_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +27,11 @@ func TestVictim(t *testing.T) {
 	orphan := exec.Command("/bin/sh", "-c", "sleep 1000; exit", l.Root+"/orphan")
 	if err := orphan.Start(); err != nil {
 		t.Fatal(err)
+	}
+	if os.Getenv(victimEnv) != "sigkill" { // whoever is killed cannot clean up cgroups
+		if _, err := l.Machine("m", nil); err != nil && !errors.Is(err, lab.ErrNoCgroups) {
+			t.Fatal(err)
+		}
 	}
 	fmt.Println("ROOT", l.Root)
 	if os.Getenv(victimEnv) == "exit" {
@@ -63,6 +70,9 @@ func TestWhateverHappensToAProgramNothingOfItsLabIsLeft(t *testing.T) {
 			if how == "exit" && victim.ProcessState.ExitCode() != 3 {
 				t.Errorf("it exits with %d, and inside it was 3", victim.ProcessState.ExitCode())
 			}
+			if left := cgroups(t, filepath.Base(filepath.Dir(root))); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
 			if how != "sigkill" { // whoever is killed cannot clean up files; but its processes are gone
 				if _, err := os.Stat(filepath.Dir(root)); !os.IsNotExist(err) {
 					t.Errorf("%s: %v", filepath.Dir(root), err)
@@ -73,6 +83,22 @@ func TestWhateverHappensToAProgramNothingOfItsLabIsLeft(t *testing.T) {
 			soon(t, func() bool { return !mentioned(t, root) }, "a process of the lab lives on")
 		})
 	}
+}
+
+// cgroups lists those of that name, wherever they are.
+func cgroups(t *testing.T, name string) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir("/sys/fs/cgroup", func(p string, e fs.DirEntry, err error) error {
+		if err == nil && e.Name() == name {
+			found = append(found, p)
+		}
+		return nil // one that has gone in the meantime is none
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 func rootOf(lines *bufio.Scanner) string {

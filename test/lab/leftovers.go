@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Leftovers lists what a closed lab should not have left behind: its folder, mounts in it, processes that know it, its bridge.
+// Leftovers lists what a closed lab should not have left behind: its folder, mounts in it, processes that know it, its bridge,
+// the cgroups of its machines.
 func (l *Lab) Leftovers() ([]string, error) {
 	var found []string
 	if _, err := os.Lstat(l.Root); err == nil {
@@ -25,6 +26,17 @@ func (l *Lab) Leftovers() ([]string, error) {
 	}
 	if err := ip("link", "show", l.Network.bridge); err == nil {
 		found = append(found, "bridge "+l.Network.bridge)
+	}
+	if c, err := newCgroup(filepath.Base(Scratch())); err == nil { // else no machine could be made
+		for _, folder := range c.folders {
+			machines, err := filepath.Glob(filepath.Join(folder, filepath.Base(l.Root)+".*"))
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range machines {
+				found = append(found, "cgroup "+m)
+			}
+		}
 	}
 	processes, err := l.processes()
 	return append(found, processes...), err

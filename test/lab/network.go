@@ -13,7 +13,8 @@ type Network struct {
 	bridge string
 	last   netip.Addr
 	subnet netip.Prefix
-	ranges byte // how many service ranges are taken
+	ranges byte   // how many service ranges are taken
+	via    string // an address by which machines reach those that Add made
 }
 
 // firstRange is where the service ranges begin, of rangeSize addresses each, as the last byte of an address.
@@ -44,11 +45,30 @@ func NewNetwork() (*Network, error) {
 
 // Address returns an address that nobody had before.
 func (n *Network) Address() (string, error) {
+	address, err := n.next()
+	if err != nil {
+		return "", err
+	}
+	return address, n.Add(address)
+}
+
+// next returns an address that nobody had before, and does not make it.
+func (n *Network) next() (string, error) {
 	n.last = n.last.Next()
 	if n.last.As4()[3] >= firstRange {
 		return "", fmt.Errorf("subnet %s is used up", n.subnet)
 	}
-	return n.last.String(), n.Add(n.last.String())
+	return n.last.String(), nil
+}
+
+// router returns the address of the bridge by which a machine reaches those of its addresses that are in no subnet of the machine's.
+func (n *Network) router() (string, error) {
+	if n.via != "" {
+		return n.via, nil
+	}
+	var err error
+	n.via, err = n.Address()
+	return n.via, err
 }
 
 // serviceRange returns a part of the subnet that nobody had before, for the services of an API server. None of its addresses is there

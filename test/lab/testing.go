@@ -25,6 +25,18 @@ func NeedAPIServer(t testing.TB) {
 	needParts(t, "etcd", "kube-apiserver", "kubectl")
 }
 
+// NeedCluster is NeedAPIServer for a cluster with workers of these releases of containerd, such as 2.4.
+func NeedCluster(t testing.TB, containerds ...string) {
+	t.Helper()
+	NeedAPIServer(t)
+	needParts(t, "kube-controller-manager", "kube-scheduler", "kubelet", "runc", "ctr")
+	for _, release := range containerds {
+		needParts(t, "containerd-"+release, "shim-"+release)
+	}
+	_, err := newCgroup("")
+	Need(t, err)
+}
+
 // needParts is Need for parts that may not be built or downloaded yet.
 func needParts(t testing.TB, names ...string) {
 	t.Helper()
