@@ -19,7 +19,8 @@ type Answer struct {
 	After time.Duration
 	// Runtime is what the runtime calls itself in that request, such as "containerd/v2.4.2".
 	Runtime string
-	// Said is what the runtime gave for its reason when it did not ask: one line, shortened, for a person.
+	// Said is what the runtime gave for its reason when it did not ask: one line, shortened, for a person. What is made up for one
+	// question is left out, so that the same reason reads the same the next time.
 	Said string
 	// Err says why it could not be asked: ErrUnreachable, ErrNoCRI, ErrNoEnd, or the end of the caller's context.
 	Err error
@@ -60,23 +61,30 @@ func (r *Registry) Ask(ctx context.Context, socket, registryName string) Answer 
 	if socket == "" {
 		return Answer{Err: fmt.Errorf("%w: its socket is not known", ErrUnreachable)}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrNoEnd)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	done, err := r.turn(ctx, socket)
-	if err != nil {
-		return Answer{Err: fmt.Errorf("wait for another question to %s: %w", socket, err)}
+	done, ok := r.turn(ctx, socket)
+	if !ok {
+		return Answer{Err: fmt.Errorf("another question to %s is under way: %w", socket, over(ctx))}
 	}
 	defer done()
 	q := r.expect(registryName)
 	defer r.forget(q)
 
+	// The runtime is not told of the deadline: it would give up a moment before us, and that would look like a pull that went elsewhere.
+	pulling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	begun := time.Now()
 	pulled := make(chan Answer, 1)
-	go func() { pulled <- judge(ctx, socket, pull(ctx, socket, q.image())) }()
+	go func() { pulled <- q.judge(socket, pull(pulling, socket, q.image())) }()
 	select {
 	case a := <-q.arrived:
-		leave(pulled, cancel)
+		leave(pulled, stop)
 		return a.since(begun)
+	case <-ctx.Done():
+		stop()
+		<-pulled
+		return Answer{Err: fmt.Errorf("ask %s to pull: %w", socket, over(ctx))}
 	case answer := <-pulled:
 		select {
 		case a := <-q.arrived: // both are true, and select takes either
@@ -95,19 +103,19 @@ func (a arrival) since(begun time.Time) Answer {
 func (q *question) image() string { return q.registryName + "/" + q.repository + ":proof" }
 
 // leave waits for a pull to end, and ends it if it does not.
-func leave(pulled <-chan Answer, cancel context.CancelFunc) {
+func leave(pulled <-chan Answer, stop context.CancelFunc) {
 	timer := time.NewTimer(farewell)
 	defer timer.Stop()
 	select {
 	case <-pulled:
 	case <-timer.C:
-		cancel()
+		stop()
 		<-pulled
 	}
 }
 
 // turn waits until no other question to the socket is under way.
-func (r *Registry) turn(ctx context.Context, socket string) (done func(), err error) {
+func (r *Registry) turn(ctx context.Context, socket string) (done func(), ok bool) {
 	r.mutex.Lock()
 	turn := r.turns[socket]
 	if turn == nil {
@@ -117,10 +125,18 @@ func (r *Registry) turn(ctx context.Context, socket string) (done func(), err er
 	r.mutex.Unlock()
 	select {
 	case turn <- struct{}{}:
-		return func() { <-turn }, nil
+		return func() { <-turn }, true
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, false
 	}
+}
+
+// over says why a context has ended.
+func over(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w in time", ErrNoEnd)
+	}
+	return ctx.Err()
 }
 
 // expect makes up a question that nobody can guess.
@@ -141,10 +157,10 @@ func (r *Registry) forget(q *question) {
 // longest is how much of what somebody else says is kept, in bytes.
 const longest = 300
 
-// oneLine is what somebody else says, fit for a log and a status.
+// oneLine is what somebody else says, fit for a log and a status. Of a long error the end is kept: there stands the cause.
 func oneLine(s string) string {
 	if len(s) > longest {
-		s = s[:longest] + "…"
+		s = "…" + s[len(s)-longest:]
 	}
 	return strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {

@@ -60,18 +60,16 @@ func tidy(ctx context.Context, images cri.ImageServiceClient, spec *cri.ImageSpe
 }
 
 // judge tells a pull that went elsewhere from a question that could not be put.
-func judge(ctx context.Context, socket string, err error) Answer {
-	said := status.Convert(err).Message()
+func (q *question) judge(socket string, err error) Answer {
+	said := oneLine(strings.ReplaceAll(status.Convert(err).Message(), q.repository, "…"))
 	switch code := status.Code(err); {
-	case ctx.Err() != nil:
-		return Answer{Err: fmt.Errorf("ask %s to pull: %w", socket, context.Cause(ctx))}
 	case code == codes.Unimplemented:
-		return Answer{Err: fmt.Errorf("%w at %s: %s", ErrNoCRI, socket, oneLine(said))}
-	case code == codes.Unavailable, isStarting(said):
-		// A mirror that is unavailable may be told by the same code. Not to know is the careful answer to both.
-		return Answer{Err: fmt.Errorf("%w at %s: %s", ErrUnreachable, socket, oneLine(said))}
+		return Answer{Err: fmt.Errorf("%w at %s: %s", ErrNoCRI, socket, said)}
+	case code == codes.Unavailable, code == codes.Canceled, isStarting(said):
+		// It ended, or is not ready yet. What a mirror answered may have come with the same code: not to know is the careful answer.
+		return Answer{Err: fmt.Errorf("%w at %s: %s", ErrUnreachable, socket, said)}
 	default:
-		return Answer{Said: oneLine(said)}
+		return Answer{Said: said}
 	}
 }
 
