@@ -43,7 +43,10 @@ func (s *APIServer) control(l *Lab, name string, args ...string) error {
 		return err
 	}
 	d := l.daemon(filepath.Join(s.Folder, name+".log"), "",
-		append([]string{program, "--kubeconfig=" + kubeconfig, "--leader-elect=false", "--secure-port=0"}, args...)...)
+		append([]string{
+			program, "--kubeconfig=" + kubeconfig, "--leader-elect=false", "--secure-port=0",
+			"--kube-api-qps=1000", "--kube-api-burst=1000", // by default it asks 20 times a second, and starts with 150 questions
+		}, args...)...)
 	l.atEnd(d.Kill) // what it does last nobody looks at
 	return d.start()
 }
