@@ -93,7 +93,7 @@ func TestAnAddressThatIsTakenIsSaidWithARemedy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { _ = l.Close() })
 	err = New("v0.4.0", (&clock{}).uptime).Serve(t.Context(), l.Addr().String())
 	if err == nil || !strings.Contains(err.Error(), "--listen") {
 		t.Errorf("got %v", err)
