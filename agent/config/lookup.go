@@ -168,10 +168,10 @@ func dockerCredentials(config []byte, host string) (username, password string, e
 // serviceAddresses finds the ClusterIPs of a Service, namespace/name, separated by white space.
 func (l lookup) serviceAddresses(name string) ([]string, error) {
 	var addresses []string
-	_, why := l.find(group{"Service/" + name, [][]string{{clusterIPs}}, func(values map[string][]byte) error {
+	_, why := l.find(group{"Service/" + name, [][]string{{ClusterIPs}}, func(values map[string][]byte) error {
 		addresses = nil
 		family := map[bool]bool{}
-		for field := range strings.FieldsSeq(string(values[clusterIPs])) {
+		for field := range strings.FieldsSeq(string(values[ClusterIPs])) {
 			address, err := netip.ParseAddr(field)
 			if err != nil {
 				return errors.New("has a ClusterIP that is not an IP address")
@@ -189,8 +189,8 @@ func (l lookup) serviceAddresses(name string) ([]string, error) {
 	return addresses, why
 }
 
-// clusterIPs is the key of a Service's addresses among references.
-const clusterIPs = "clusterIPs"
+// ClusterIPs is the key of the addresses of a Service among values.
+const ClusterIPs = "clusterIPs"
 
 // What is wrong with certificates. It is said of values that may be secret, and so never shows them.
 var (
