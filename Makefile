@@ -13,8 +13,9 @@ help: ## Show the targets
 
 all: format lint test ## Format, lint, test: what CI does
 
+# grpcnotrace leaves out grpc's tracing pages, whose templates keep the linker from dropping what is never called: a quarter of the size.
 build: ## Build bin/mirrorlet, a static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o bin/mirrorlet ./cmd/mirrorlet
+	CGO_ENABLED=0 $(GO) build -tags grpcnotrace -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o bin/mirrorlet ./cmd/mirrorlet
 
 image: ## Build the image IMAGE for PLATFORMS into OUT, a .tar or a folder; PUSH=1 pushes it too
 	cd tools && CGO_ENABLED=0 $(GO) run ./image -image $(IMAGE) -platforms $(PLATFORMS) -version $(VERSION) -revision "$$(git rev-parse HEAD)" -out $(abspath $(OUT)) $(if $(filter 1,$(PUSH)),-push)
