@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,4 +103,43 @@ func TestADaemonSetReachesTheAPIServerAndTheFilesOfEveryWorker(t *testing.T) {
 	if got := kubectl(t, c.APIServer, "logs", "--selector=app=visitor"); strings.Count(got, "visited") != len(workers) {
 		t.Errorf("the logs of the pods are %q", got)
 	}
+}
+
+func TestPodsOutliveARestartOfTheirContainerdAndComeBackAfterALossOfPower(t *testing.T) {
+	l, c, workers := cluster(t, "2.4")
+	w := workers[0]
+	visited := func() bool { _, err := os.Stat(w.Path("/etc/visited")); return err == nil }
+	if err := w.Import(visitorImage(t, l)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Apply(visitors); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, visited, "no pod came up")
+
+	before := processes(t, w)
+	if err := w.Containerd.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Containerd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if after := processes(t, w); after != before || before == "" {
+		t.Errorf("before containerd was restarted the pod was process %s, and then %s", before, after)
+	}
+
+	if err := errors.Join(w.Off(), os.Remove(w.Path("/etc/visited")), w.On(), w.Start()); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, visited, "the pod did not come back")
+}
+
+// processes are those of the pods of visitors.
+func processes(t *testing.T, w *lab.Worker) string {
+	t.Helper()
+	out, err := w.Run("/bin/sh", "-c", "grep -lx program /proc/[0-9]*/comm")
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	return out
 }

@@ -27,7 +27,7 @@ type Daemon struct {
 }
 
 // etcScript lays a folder over /etc and then becomes the daemon. The folder beside it that overlayfs needs has the same name, with .work.
-const etcScript = `mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1,workdir=$1.work" /etc && shift && exec "$@"`
+const etcScript = `mount -n -t overlay overlay -o "lowerdir=/etc,upperdir=$1,workdir=$1.work" /etc && shift && exec "$@"`
 
 // daemon describes a program; etc may be empty, or a folder whose content lies over the daemon's /etc.
 func (l *Lab) daemon(log, etc string, argv ...string) *Daemon {

@@ -1,5 +1,11 @@
-// Package lab runs the real things: registries and container runtimes, side by side, in a network, a mount namespace and a process
-// namespace that belong to one program and vanish with it. Tests and the demo stand on it.
+// Package lab runs the real things: registries, container runtimes, API servers and whole nodes, side by side, in a network, a mount
+// namespace and a process namespace that belong to one program and vanish with it. Tests and the demo stand on it.
+//
+//	c, err := l.Cluster(lab.APIServerConfig{})          // etcd, kube-apiserver, kube-controller-manager, kube-scheduler
+//	w, err := c.Worker(lab.WorkerConfig{Containerd: "1.7"}) // a machine with containerd and kubelet, Ready
+//	err = w.Import("mirrorlet.tar")                     // an image for its pods
+//	out, err := c.Kubectl("apply", "--filename=install.yaml")
+//	data, err := os.ReadFile(w.Path("/etc/hosts"))      // its files, from outside
 //
 // A program, or a test's TestMain, begins with Enter. Then New, or Start in a test, makes a lab; whatever is made of it is stopped and
 // removed when it is closed. Nothing needs the network outside: parts are built or fetched before, by cmd/parts.

@@ -9,12 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Machine is a computer for a test: with a network interface, processes, mounts, cgroups and a name of its own. Its file system is a
@@ -63,14 +60,11 @@ func (l *Lab) Machine(name string, programs map[string]string) (*Machine, error)
 	if err := errors.Join(m.furnish(), m.provide(all)); err != nil {
 		return nil, err
 	}
-	l.atEnd(m.off)
-	if err := m.on(); err != nil {
-		return nil, err
-	}
+	l.atEnd(m.Off)
 	if m.Address, err = l.Network.next(); err != nil {
 		return nil, err
 	}
-	return m, m.connect()
+	return m, m.On()
 }
 
 // furnish makes the folders and files that any Linux system has.
@@ -121,11 +115,34 @@ func (m *Machine) WriteFile(name, content string) error {
 // HostRoot is the machine's "/", with all that is mounted there, as other processes can reach it.
 func (m *Machine) HostRoot() string { return fmt.Sprintf("/proc/%d/root", m.init.Process.Pid) }
 
-// on starts the first process and returns when the root is in its place.
-func (m *Machine) on() error {
-	if err := m.cgroup.make(); err != nil {
+// On turns the machine on, with the files that it had when it went off, but for /run. Nothing is started there.
+func (m *Machine) On() error {
+	if m.init != nil {
+		return fmt.Errorf("machine %s is on already", m.Name)
+	}
+	if err := errors.Join(os.RemoveAll(m.Path("/run")), os.Mkdir(m.Path("/run"), 0o755), m.cgroup.make()); err != nil {
 		return err
 	}
+	if err := m.boot(); err != nil {
+		return err
+	}
+	return m.connect()
+}
+
+// Off turns the machine off, as when the power is lost, except that everything written is there afterwards: the first process is killed,
+// and the kernel kills all others with it. It may be called twice.
+func (m *Machine) Off() error {
+	if m.init == nil {
+		return nil
+	}
+	err := m.init.Process.Kill()
+	_ = m.init.Wait() // it was killed
+	m.init = nil
+	return errors.Join(err, m.disconnect(), m.cgroup.remove())
+}
+
+// boot starts the first process and returns when the root is in its place.
+func (m *Machine) boot() error {
 	argv := []string{"-e", m.file("machine.sh"), m.Root, m.Name, m.file("")}
 	for i, controllers := range m.cgroup.controllers {
 		argv = append(argv, controllers, m.cgroup.folders[i])
@@ -152,97 +169,4 @@ func (m *Machine) on() error {
 		return fmt.Errorf("machine %s does not come up: %w: %s", m.Name, err, why)
 	}
 	return nil
-}
-
-// off kills the first process, and the kernel all others with it; then nothing of the machine is left but its folder.
-func (m *Machine) off() error {
-	if m.init == nil {
-		return nil
-	}
-	err := m.init.Process.Kill()
-	_ = m.init.Wait() // it was killed
-	m.init = nil
-	return errors.Join(err, m.cgroup.remove())
-}
-
-// connect plugs it into the lab's network.
-func (m *Machine) connect() error {
-	gateway, err := m.network.router()
-	if err != nil {
-		return err
-	}
-	port := "m" + strings.TrimPrefix(m.Address, "10") // such as m.1.2.3: the kernel allows 15 bytes
-	err = ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", fmt.Sprint(m.init.Process.Pid))
-	if err != nil {
-		return err
-	}
-	if err := ip("link", "set", port, "master", m.network.bridge, "up"); err != nil {
-		return err
-	}
-	for _, args := range [][]string{
-		{"addr", "add", m.Address + "/24", "dev", "eth0"}, {"link", "set", "eth0", "up"}, {"route", "add", "default", "via", gateway},
-	} {
-		if out, err := m.Run("ip", args...); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
-		}
-	}
-	return nil
-}
-
-// Run runs a program of the machine there and returns all that it printed.
-func (m *Machine) Run(program string, args ...string) (string, error) {
-	argv := m.joining(append([]string{program}, args...))
-	cmd := exec.Command(argv[0], argv[1:]...)
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := m.within(cmd.Start)
-	if err == nil {
-		err = cmd.Wait()
-	}
-	if err != nil {
-		return out.String(), fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
-	}
-	return out.String(), nil
-}
-
-// joinScript puts a process into the machine's cgroups and then becomes the program.
-const joinScript = `for procs in /sys/fs/cgroup/*/cgroup.procs; do echo 0 >"$procs"; done; exec "$@"`
-
-func (m *Machine) joining(argv []string) []string {
-	return append([]string{"/bin/sh", "-ec", joinScript, "sh"}, argv...)
-}
-
-// within calls a function that starts a process, which will be one of the machine.
-func (m *Machine) within(start func() error) error {
-	if m.init == nil {
-		return fmt.Errorf("machine %s is off", m.Name)
-	}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() { // /proc/self is this thread's; while it is held here, the next goroutine has another
-			defer runtime.UnlockOSThread()
-			started <- m.within(start)
-			return
-		}
-		err := m.enter() // the thread stays locked and so ends with the goroutine: nothing else of this program runs in there
-		if err == nil {
-			err = start()
-		}
-		started <- err
-	}()
-	return <-started
-}
-
-// enter moves this thread into the machine, but for processes: only those that it starts will be there (setns(2)).
-func (m *Machine) enter() error {
-	if err := unix.Unshare(unix.CLONE_FS); err != nil { // a thread that shares its root cannot change its mounts
-		return err
-	}
-	init, err := unix.PidfdOpen(m.init.Process.Pid, 0)
-	if err != nil {
-		return err
-	}
-	err = unix.Setns(init, unix.CLONE_NEWNS|unix.CLONE_NEWPID|unix.CLONE_NEWNET|unix.CLONE_NEWUTS|unix.CLONE_NEWIPC|unix.CLONE_NEWCGROUP)
-	return errors.Join(err, unix.Close(init))
 }

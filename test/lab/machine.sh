@@ -15,32 +15,33 @@ fi
 hostname "$name"
 ip link set lo up
 
-mount --bind "$root" "$root"
+mount -n --bind "$root" "$root"
 cd "$root"
-mount -t proc proc proc
-mount -t sysfs sysfs sys
-mount --rbind /dev dev
-mount -t tmpfs tmpfs sys/fs/cgroup
+mount -n -t proc proc proc
+mount -n -t sysfs sysfs sys
+mount -n --rbind /dev dev
+mount -n -t tmpfs tmpfs sys/fs/cgroup
 for controller; do
   mkdir "sys/fs/cgroup/${controller#name=}"
-  mount -t cgroup -o "$controller" cgroup "sys/fs/cgroup/${controller#name=}"
+  mount -n -t cgroup -o "$controller" cgroup "sys/fs/cgroup/${controller#name=}"
 done
 
 # The programs are the outer machine's, with some of the machine's own above them.
-mount -t overlay overlay -o "lowerdir=/usr,upperdir=$files/usr,workdir=$files/usr.work" usr
+mount -n -t overlay overlay -o "lowerdir=/usr,upperdir=$files/usr,workdir=$files/usr.work" usr
 for link in /bin /sbin /lib /lib32 /lib64; do
-  if [ -L "$link" ]; then cp -P "$link" ".$link"; elif [ -d "$link" ]; then mkdir ".$link" && mount --bind "$link" ".$link"; fi
+  if [ -L ".$link" ]; then continue; fi # the machine was on before
+  if [ -L "$link" ]; then cp -P "$link" ".$link"; elif [ -d "$link" ]; then mkdir -p ".$link" && mount -n --bind "$link" ".$link"; fi
 done
-while read -r program place; do mount --bind "$program" "usr/$place"; done <"$files/programs"
+while read -r program place; do mount -n --bind "$program" "usr/$place"; done <"$files/programs"
 
 # A kubelet sets these for the whole kernel (k8s.io/component-helpers v0.36.3 node/util/sysctl). It finds them set, in files.
-for file in "$files"/sysctl/*; do mount --bind "$file" "proc/sys/$(basename "$file" | tr . /)"; done
+for file in "$files"/sysctl/*; do mount -n --bind "$file" "proc/sys/$(basename "$file" | tr . /)"; done
 
 mkdir .outside
 pivot_root . .outside
-umount -l .outside
+umount -n -l .outside
 rmdir .outside
-mount --make-rshared / # as systemd does: what is mounted here reaches the containers that ask for it
+mount -n --make-rshared / # as systemd does: what is mounted here reaches the containers that ask for it
 exec 3>&1 >/dev/null 2>&1 </dev/null
 echo ready >&3
 exec 3>&-

@@ -59,7 +59,7 @@ func TestAProcessOfAMachineIsSeenThereAndEndsWithIt(t *testing.T) {
 	if out, err := m.Run("/bin/sh", "-c", "cat /proc/[0-9]*/cmdline"); err != nil || !strings.Contains(out, "sleep\x001000") {
 		t.Errorf("got %q, %v", out, err)
 	}
-	if err := m.off(); err != nil {
+	if err := m.Off(); err != nil {
 		t.Fatal(err)
 	}
 	<-d.Exited()
@@ -80,5 +80,45 @@ func TestAMachineReachesEveryAddressOfTheLab(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v: %s", r.Host(), err, out)
 		}
+	}
+}
+
+func TestAMachineThatIsUnpluggedReachesNobodyUntilItIsPluggedAgain(t *testing.T) {
+	l := Start(t)
+	m := machine(t, l, "a")
+	r, err := l.Registry(RegistryConfig{Plain: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	try := []string{"0.5", "/bin/bash", "-c", "exec 3<>/dev/tcp/" + strings.Replace(r.Host(), ":", "/", 1)}
+	if err := m.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Run("timeout", try...); err == nil || !strings.Contains(err.Error(), "status 124") { // timeout(1): it did not end
+		t.Errorf("got %v", err)
+	}
+	if err := m.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	try[0] = "10"
+	if out, err := m.Run("timeout", try...); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestAMachineThatWasOffHasItsFiles(t *testing.T) {
+	l := Start(t)
+	m := machine(t, l, "a")
+	if out, err := m.Run("/bin/sh", "-c", "echo x >/etc/kept && echo x >/usr/kept && echo x >/run/gone"); err != nil {
+		t.Fatal(err, out)
+	}
+	if err := m.Off(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.On(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := m.Run("/bin/sh", "-c", "cat /etc/kept /usr/kept; test -e /run/gone || hostname"); err != nil || out != "x\nx\na\n" {
+		t.Errorf("got %q, %v", out, err)
 	}
 }

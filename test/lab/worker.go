@@ -67,7 +67,7 @@ func (c *Cluster) newWorker(config WorkerConfig) (*Worker, error) {
 	return w, nil
 }
 
-// Start runs its containerd and its kubelet and returns when the Node is Ready.
+// Start runs its containerd and its kubelet and returns when the Node is Ready, or still said to be so after a short absence.
 func (w *Worker) Start() error {
 	if err := w.Containerd.Start(); err != nil {
 		return err
@@ -93,6 +93,11 @@ func (w *Worker) Start() error {
 		}
 	}
 	return nil
+}
+
+// Off turns the machine off, with all that runs there; On and Start bring it back.
+func (w *Worker) Off() error {
+	return errors.Join(w.Machine.Off(), w.Kubelet.Stop(), w.Containerd.Stop())
 }
 
 // Import brings the images of an archive, as docker save or an OCI layout in a tar file, to the worker, for its pods.
