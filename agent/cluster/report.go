@@ -2,13 +2,13 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
 	"github.com/mirrorlet/mirrorlet/api/v1alpha1"
@@ -56,13 +56,14 @@ type Reporter struct {
 
 	// What follows belongs to the goroutine of Run.
 
-	known     *v1alpha1.MirrorNode      // as the API server has it; nil while that is not known
-	told      v1alpha1.MirrorNodeStatus // of what Events have told
-	began     bool                      // told is what a former life of ours has told
-	beat      time.Time                 // when the next heartbeat is due
-	until     time.Time                 // nothing is asked before
-	failures  int                       // in a row
-	complaint string                    // of which the log was told last
+	known     *v1alpha1.MirrorNode       // as the API server has it; nil while that is not known
+	pruned    map[string]json.RawMessage // what it did not take of the last write
+	told      v1alpha1.MirrorNodeStatus  // of what Events have told
+	began     bool                       // told is what a former life of ours has told
+	beat      time.Time                  // when the next heartbeat is due
+	until     time.Time                  // nothing is asked before
+	failures  int                        // in a row
+	complaint string                     // of which the log was told last
 }
 
 // NewReporter returns a Reporter that speaks with the API server of a connection, see InCluster. Run makes it work.
@@ -166,12 +167,8 @@ func (r *Reporter) failed(err error) {
 		pause = min(pause, firstRetry<<r.failures)
 	}
 	pause = pause/2 + time.Duration(r.Chance()*float64(pause/2))
-	if after, asked := apierrors.SuggestsClientDelay(err); asked {
-		least := min(time.Duration(after)*time.Second, idle)
-		pause = max(pause, least+time.Duration(r.Chance()*float64(least/4)))
-	}
 	r.failures++
-	r.until = r.Now().Add(pause)
+	r.until = r.Now().Add(max(pause, told(err, r.Chance())))
 	if kind := complaint(err); kind != r.complaint {
 		r.complaint = kind
 		r.Log.Warn(kind, "node", r.Node, "error", err)

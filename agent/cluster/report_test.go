@@ -171,6 +171,30 @@ func TestFieldsOfAnotherVersionAndConditionsOfOthersStay(t *testing.T) {
 	}
 }
 
+func TestAFieldThatAnOlderCRDLacksIsNotWrittenAgainAndAgain(t *testing.T) {
+	d := newDesk(t)
+	d.prunes = "revision"
+	d.Publish(applied())
+	d.work()
+	d.requests()
+	d.Publish(applied())
+	d.work()
+	d.wants("the same", "")
+	if log := d.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "[revision]") || !strings.Contains(log, "CRDs") {
+		t.Errorf("log: %s", log)
+	}
+	d.now = d.now.Add(time.Minute)
+	d.Publish(with(func(s *v1alpha1.MirrorNodeStatus) { s.Revision = "ba9876543210" }))
+	d.work()
+	d.wants("another revision", "PATCH mirrornodes/n1/status")
+	d.prunes = "" // the CRD is applied, and a heartbeat goes by
+	d.now = d.now.Add(heartbeat)
+	d.work()
+	if s := d.status(); s.Revision != "ba9876543210" {
+		t.Errorf("status: %+v", s)
+	}
+}
+
 func TestAWriteOfSomebodyElseIsSeenAndPutRight(t *testing.T) {
 	d := newDesk(t)
 	d.Publish(applied())

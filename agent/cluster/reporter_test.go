@@ -30,6 +30,7 @@ type office struct {
 	bodies  []string                                    // what was sent with them
 	fault   func(verb, path string) (status, after int) // 0: none
 	says    string                                      // with a fault
+	prunes  string                                      // the field of a status that its CRD does not have
 }
 
 func (o *office) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -70,6 +71,7 @@ func (o *office) takeNode(w http.ResponseWriter, req *http.Request, sent map[str
 		return
 	case req.Method == http.MethodPatch:
 		merge(o.node, sent)
+		delete(o.node["status"].(map[string]any), o.prunes)
 	}
 	if req.Method != http.MethodGet {
 		o.version++

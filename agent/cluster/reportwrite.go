@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -55,14 +57,35 @@ func (r *Reporter) attempt(ctx context.Context, status v1alpha1.MirrorNodeStatus
 	now := r.Now()
 	status.Conditions = conditions(r.known.Status.Conditions, status.Conditions, now)
 	patch, err := difference(r.known.Status, status)
-	if err != nil || len(patch) == 0 && now.Before(r.beat) {
+	if err != nil {
 		return err
+	}
+	if now.Before(r.beat) { // a heartbeat tries again what was not taken
+		maps.DeleteFunc(patch, func(name string, value json.RawMessage) bool { return bytes.Equal(value, r.pruned[name]) })
+		if len(patch) == 0 {
+			return nil
+		}
 	}
 	if tokens := r.limit.TokensAt(now); !r.limit.AllowN(now, 1) {
 		r.until = now.Add(time.Duration((1 - tokens) * float64(pace)))
 		return nil
 	}
-	return r.patch(ctx, patch, now)
+	if err := r.patch(ctx, patch, now); err != nil {
+		return err
+	}
+	return r.compare(status)
+}
+
+// compare notes which fields the API server did not take as they were written, because its CRD is of another version: to write them again
+// and again would be in vain.
+func (r *Reporter) compare(status v1alpha1.MirrorNodeStatus) error {
+	before := len(r.pruned)
+	var err error
+	if r.pruned, err = difference(r.known.Status, status); err == nil && len(r.pruned) > 0 && before == 0 {
+		r.Log.Warn("the API server leaves out fields of our report; kubectl apply the CRDs of this version's install.yaml",
+			"node", r.Node, "fields", slices.Sorted(maps.Keys(r.pruned)))
+	}
+	return err
 }
 
 // patch writes fields and a heartbeat, unless somebody else has written since we looked. Who writes last among two is thus known to both.
