@@ -135,6 +135,7 @@ func (s *server) cut(err error) {
 
 // open counts the watches of a path that are open.
 func (s *server) open(path string) int {
+	synctest.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
