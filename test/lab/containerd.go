@@ -9,6 +9,9 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 )
 
 // readyTimeout is long: a shared machine may be busy. A containerd is ready within half a second otherwise.
@@ -115,8 +118,19 @@ func (d *Containerd) ready() error {
 		return err
 	}
 	defer cri.Close()
-	_, err = cri.Version(ctx)
-	return err
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := cri.Version(ctx)
+		if grpcstatus.Code(err) != codes.Unavailable { // "server is not initialized yet": with pods of before it listens some time earlier
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // containerdTOML is a config file in which nothing is shared with another containerd of the machine.

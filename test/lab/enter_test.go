@@ -124,10 +124,10 @@ func mentioned(t *testing.T, text string) bool {
 	return false
 }
 
-// soon waits for what the kernel does on its own and announces to nobody.
+// soon waits for what is done without a word to anybody. A shared machine may be busy.
 func soon(t *testing.T, is func() bool, otherwise string) {
 	t.Helper()
-	deadline, tick := time.After(10*time.Second), time.NewTicker(10*time.Millisecond)
+	deadline, tick := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for !is() {
 		select {
