@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,11 +33,12 @@ type Obeyed struct {
 // Reasons of Obeyed beside those of detection.
 const (
 	Proven         = "Proven"         // the runtime asked for the name that stands only in what was written
-	MirrorNotAsked = "MirrorNotAsked" // it pulled without asking, and detection does not know why
-	NoAnswer       = "NoAnswer"       // it could not be asked over CRI
-	NotRunning     = "NotRunning"     // it is installed and does not run
-	NothingWritten = "NothingWritten" // there is nothing to read
-	Asking         = "Asking"         // it is being asked
+	MirrorNotAsked      = "MirrorNotAsked"      // it pulled without asking, and detection does not know why
+	RuntimePluginFailed = "RuntimePluginFailed" // the daemon runs without its part that serves the CRI, and so pulls nothing for Pods
+	NoAnswer            = "NoAnswer"            // it could not be asked
+	NotRunning          = "NotRunning"          // it is installed and does not run
+	NothingWritten      = "NothingWritten"      // there is nothing to read
+	Asking              = "Asking"              // it is being asked
 )
 
 // Questions are put at least pace apart, are given up after bound, and are put again after a while where the answer was not yes.
@@ -116,6 +118,8 @@ func one(ctx context.Context, prover Prover, facts runtimes.Facts, revision stri
 	switch answer := prover.Ask(ctx, facts.Socket, runtimes.ProofName(revision)); {
 	case answer.Asked:
 		return Obeyed{Status: metav1.ConditionTrue, Reason: Proven}
+	case errors.Is(answer.Err, probe.ErrNoCRI):
+		return Obeyed{metav1.ConditionFalse, RuntimePluginFailed, fmt.Sprintf("%s pulls nothing for Pods: %v; see its log for why the CRI plugin is not loaded", facts.Title(), answer.Err)}
 	case answer.Err != nil:
 		return Obeyed{metav1.ConditionUnknown, NoAnswer, fmt.Sprintf("%s could not be asked at %s: %v", facts.Title(), facts.Socket, answer.Err)}
 	default:

@@ -61,12 +61,19 @@ func (r Report) again() Report {
 func (a *Agent) log(r Report, err error) {
 	before := a.failure
 	a.failure = ""
+	if errors.Is(err, ErrUnknown) && !errors.Is(a.err, ErrUnknown) {
+		return // at a start, or where the API server is away for a moment, it is known soon
+	}
 	for _, p := range r.Problems {
 		if yields(p.Reason) && !slices.Contains(a.last.Problems, p) {
 			a.Log.Warn("left to somebody else", "registry", p.Registry, "reason", p.Reason, "problem", p.Message)
 		}
 	}
 	switch {
+	case errors.Is(err, ErrUnknown):
+		if a.failure = err.Error(); a.failure != before {
+			a.Log.Warn("waiting; until it is known, nothing is changed", "reason", err)
+		}
 	case err != nil:
 		if a.failure = err.Error(); a.failure != before {
 			a.Log.Error("pass failed", "state", r.State, "error", err)

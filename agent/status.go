@@ -19,13 +19,16 @@ import (
 // tell says where the machine stands. While a proof is on its way and nothing else is known it waits for that, which is soon.
 func (a *Agent) tell() {
 	obeyed := a.obeyed()
-	if a.Tell == nil || obeyed.Reason == Asking && a.proofs.answers != nil {
+	if a.Tell == nil || a.stranger() || obeyed.Reason == Asking && a.proofs.answers != nil {
 		return
 	}
 	status := a.last.status(obeyed, a.err)
 	status.Agent = a.Version
 	a.Tell(status)
 }
+
+// stranger says that it is not known yet which node this is, so that there is nobody to speak of.
+func (a *Agent) stranger() bool { return errors.Is(a.err, ErrUnknown) && a.node.Name == "" }
 
 // count counts the last pass.
 func (a *Agent) count(took time.Duration) {
