@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mirrorlet/mirrorlet/test/lab"
+	"github.com/mirrorlet/mirrorlet/test/parts"
 )
 
 func apiServer(t *testing.T, l *lab.Lab) *lab.APIServer {
@@ -31,8 +32,15 @@ func kubectl(t *testing.T, s *lab.APIServer, args ...string) string {
 
 func TestAnAPIServerIsARealOneOfThePinnedVersion(t *testing.T) {
 	s := apiServer(t, lab.Start(t))
-	if got := kubectl(t, s, "get", "--raw=/version"); !strings.Contains(got, `"minor": "36"`) || !strings.Contains(got, `"gitVersion": "v1.36.3"`) {
-		t.Error(got)
+	pinned, err := parts.Find("kube-apiserver")
+	if err != nil {
+		t.Fatal(err)
+	}
+	minor := strings.Split(pinned.Version(), ".")[1]
+	for _, want := range []string{`"minor": "` + minor + `"`, `"gitVersion": "v` + pinned.Version() + `"`} {
+		if got := kubectl(t, s, "get", "--raw=/version"); !strings.Contains(got, want) {
+			t.Errorf("got %s, without %s", got, want)
+		}
 	}
 	if got := kubectl(t, s, "get", "service", "kubernetes", "--output=jsonpath=https://{.spec.clusterIP}"); got != s.URL {
 		t.Errorf("its Service is %s, and it listens on %s", got, s.URL)
@@ -45,7 +53,7 @@ func TestAnAPIServerLetsAUserDoWhatHisRolesSayAndNoMore(t *testing.T) {
 rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list]}]}`); err != nil {
 		t.Fatal(err)
 	}
-	kubectl(t, s, "create", "rolebinding", "reader", "--namespace=default", "--role=reader", "--group=readers", "--serviceaccount=default:robot")
+	kubectl(t, s, "create", "rolebinding", "reader", "--role=reader", "--group=readers", "--serviceaccount=default:robot")
 	kubectl(t, s, "create", "serviceaccount", "robot")
 	person, err := s.Kubeconfig("jane", "readers")
 	if err != nil {

@@ -119,10 +119,8 @@ func (w *Worker) Import(archive string) error {
 // configVersion finds the version in a config.toml.
 const configVersion = `(?m)^version\s*=\s*([0-9])`
 
-// writeContainerd writes what its containerd reads.
-func (w *Worker) writeContainerd(c WorkerConfig) error {
-	images, tables := "io.containerd.cri.v1.images", "[plugins.'io.containerd.cri.v1.runtime']\n  restrict_oom_score_adj = true\n"+
-		"[plugins.'io.containerd.cri.v1.images'.pinned_images]\n  sandbox = '"+SandboxImage+"'\n"
+// toml is the whole config.toml of its containerd.
+func (c WorkerConfig) toml() string {
 	text, version := c.ConfigTOML, "3"
 	if c.Containerd != "2.4" {
 		version = "2"
@@ -130,6 +128,8 @@ func (w *Worker) writeContainerd(c WorkerConfig) error {
 	if found := regexp.MustCompile(configVersion).FindStringSubmatch(text); found != nil {
 		version = found[1]
 	}
+	images, tables := "io.containerd.cri.v1.images", "[plugins.'io.containerd.cri.v1.runtime']\n  restrict_oom_score_adj = true\n"+
+		"[plugins.'io.containerd.cri.v1.images'.pinned_images]\n  sandbox = '"+SandboxImage+"'\n"
 	if version == "2" {
 		images = "io.containerd.grpc.v1.cri"
 		tables = "[plugins.'" + images + "']\n  restrict_oom_score_adj = true\n  sandbox_image = '" + SandboxImage + "'\n"
@@ -137,9 +137,14 @@ func (w *Worker) writeContainerd(c WorkerConfig) error {
 	if text == "" {
 		text = "version = " + version + "\n[plugins.'" + images + "'.registry]\n  config_path = '/etc/containerd/certs.d'\n"
 	}
+	return text + tables
+}
+
+// writeContainerd writes what its containerd reads.
+func (w *Worker) writeContainerd(c WorkerConfig) error {
 	hosts := strings.Join(append([]string{"127.0.0.1 localhost", w.Address + " " + w.Name}, c.Hosts...), "\n") + "\n"
 	return errors.Join(
-		w.WriteFile("/etc/containerd/config.toml", text+tables),
+		w.WriteFile("/etc/containerd/config.toml", c.toml()),
 		w.WriteFile("/etc/hosts", hosts),
 		// A runtime without any network is not ready. Nothing is asked of this one, as all pods are on the node's own.
 		w.WriteFile("/etc/cni/net.d/none.conflist", `{"cniVersion": "1.0.0", "name": "none", "plugins": [{"type": "none"}]}`),
