@@ -175,3 +175,16 @@ func TestOnlyWhatThisNodeUsesIsFetched(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatChangesWhileAReferenceIsAwaitedIsRead(t *testing.T) {
+	s := newServer()
+	s.secret("one", "p1")
+	s.references("a", []string{"one"}, nil)
+	s.fail(only(secretsPath, func(*http.Request) (*http.Response, error) { time.Sleep(time.Second); return nil, nil }))
+	bubble(t, s, func(t *testing.T, c *Cluster) {
+		time.AfterFunc(time.Second/2, func() { s.config("b", "b.io") })
+		if got := read(t, c); got != "b.io r.io" || !c.Unchanged() {
+			t.Errorf("got %q", got)
+		}
+	})
+}

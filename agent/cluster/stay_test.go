@@ -181,3 +181,21 @@ func TestAPIServerIsAwayForDays(t *testing.T) {
 		}
 	})
 }
+
+func TestAnOutageOfLongAgoDoesNotSlowTheNext(t *testing.T) {
+	s := newServer()
+	s.config("a", "a.io")
+	bubble(t, s, func(t *testing.T, c *Cluster) {
+		s.fail(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })
+		s.cut(io.EOF)
+		time.Sleep(time.Hour)
+		s.fail(nil)
+		time.Sleep(2 * settledIn)
+		s.cut(io.EOF)
+		s.config("a", "b.io")
+		time.Sleep(cutWait)
+		if read(t, c) != "b.io" {
+			t.Error("it is still waited for long")
+		}
+	})
+}
