@@ -227,8 +227,8 @@ func (c *compiler) finish() Result {
 	slices.SortFunc(i.Hosts, func(a, b runtimes.HostEntry) int { return strings.Compare(a.Names[0], b.Names[0]) })
 	slices.Sort(i.Held)
 	slices.Sort(i.HeldHosts)
-	c.tooMany("registries", len(c.registries), maxRegistries)
-	c.tooMany("hosts", len(i.Hosts), maxHosts)
+	c.tooMany("registries", len(c.registries), maxRegistriesTogether)
+	c.tooMany("hosts", len(i.Hosts), maxHostsTogether)
 	c.idle()
 	c.result.Intent, c.result.References = c.intent, c.used
 	if len(i.Held)+len(i.HeldHosts) > 0 || c.result.Refused {

@@ -109,10 +109,13 @@ func parseAddress(s string) (netip.Addr, *fault) {
 	switch {
 	case err != nil:
 		return address, faultf("write one such as 10.1.2.3 or fd00::1, without a port", "%s is not an IP address", quote(s))
+	case address.Is4In6():
+		return address, faultf("write "+address.Unmap().WithZone("").String(), "%s is an IPv4 address written as IPv6", quote(s))
+	case address.Is6() && strings.Contains(s, "."):
+		return address, faultf("write "+address.WithZone("").String(), "%s mixes the two ways of writing an address", quote(s))
 	case address.Zone() != "":
 		return address, faultf("write "+address.WithZone("").String(), "%s has a zone", quote(s))
 	}
-	address = address.Unmap()
 	if address.IsUnspecified() || address.IsMulticast() {
 		return address, faultf("write the address of one host", "%s is not the address of one host", quote(s))
 	}

@@ -65,10 +65,10 @@ func (v validator) place(field string, m v1alpha1.Mirror) runtimes.Mirror {
 	var f *fault
 	switch which := v.oneOf(field, "location", "apiRoot"); which {
 	case "location":
-		out, f = parseLocation(m.Location)
+		out, f = parseLocation(string(m.Location))
 		v.report(field+".location", f)
 	case "apiRoot":
-		out, f = parseAPIRoot(m.APIRoot)
+		out, f = parseAPIRoot(string(m.APIRoot))
 		v.report(field+".apiRoot", f)
 	}
 	return out

@@ -137,7 +137,7 @@ func checkHostPort(s string) *fault {
 	host, port, hasPort := s, "", false
 	if inside, after, found := strings.Cut(strings.TrimPrefix(s, "["), "]"); strings.HasPrefix(s, "[") {
 		address, err := netip.ParseAddr(inside)
-		if !found || err != nil || !address.Is6() || address.Is4In6() || address.Zone() != "" || after != "" && after[0] != ':' {
+		if !found || err != nil || !address.Is6() || address.Is4In6() || strings.Contains(inside, ".") || address.Zone() != "" || after != "" && after[0] != ':' {
 			return faultf("write it as [fd00::1] or [fd00::1]:5000, without a zone", "%s is not an IPv6 address", quote(s))
 		}
 		host, port, hasPort = "", strings.TrimPrefix(after, ":"), after != ""

@@ -25,4 +25,4 @@ const (
 	PausedKey = "mirrorlet.dev/paused"
 )
 
-//go:generate go tool -modfile=../../tools/go.mod controller-gen object paths=.
+//go:generate go tool -modfile=../../tools/go.mod controller-gen object crd paths=. output:crd:dir=../../manifests/base/crds

@@ -8,8 +8,9 @@ import (
 // registry entry and per host name. Where two claim the same, the first by object name has it, and the other is told so.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:resource:scope=Cluster
+// +kubebuilder:resource:scope=Cluster,shortName=mc,categories=mirrorlet
 // +kubebuilder:printcolumn:name="Restart",type=string,JSONPath=`.spec.runtimeRestart`
+// +kubebuilder:printcolumn:name="Paused",type=string,JSONPath=`.metadata.annotations.mirrorlet\.dev/paused`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type MirrorConfig struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -35,6 +36,8 @@ type MirrorConfigSpec struct {
 	// NodeSelector are labels that a node must have for this object to count there. Without it every enrolled node is meant.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))`,message="one of them is not a label's name; write name or prefix/name, such as kubernetes.io/arch"
+	// +kubebuilder:validation:XValidation:rule=`self.map(k, self[k]).all(v, v.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'))`,message="one of them is not a label's value; use at most 63 letters, digits, -, _ and ., with a letter or digit at both ends"
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 
 	// Registries are the registries that are not, or not only, asked as they would be by themselves. Of several entries that
@@ -42,13 +45,15 @@ type MirrorConfigSpec struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=prefix
-	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:MaxItems=150
+	// +kubebuilder:validation:XValidation:rule=`[self.map(r, r.prefix == 'index.docker.io' || r.prefix.startsWith('index.docker.io/') ? r.prefix.substring(6) : r.prefix)].all(l, l.all(p, l.exists_one(q, q == p)))`,message="one prefix is there twice (index.docker.io is docker.io); write one entry with all the mirrors"
 	Registries []Registry `json:"registries,omitempty"`
 
 	// Hosts are names that every node finds in its /etc/hosts.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:XValidation:rule=`[self.map(h, h.names.map(n, n.lowerAscii()))].all(l, l.all(a, l.filter(b, sets.intersects(a, b)).size() < 2))`,message="one name is in two entries; write each name once"
 	Hosts []HostEntry `json:"hosts,omitempty"`
 
 	// RuntimeRestart says whether a container runtime may be restarted for the sake of this config. Where one object says Never,
@@ -69,186 +74,23 @@ const (
 	RestartNever        RestartPolicy = "Never"
 )
 
-// Registry is what is wanted of all images whose name begins with a prefix.
-type Registry struct {
-	// Prefix is host[:port][/path] as it stands in an image reference, or "*" for every registry without an entry of its own.
-	// Docker Hub is docker.io. It ends at a "/" of the reference only: r.io means neither r.io:5000 nor r.ionice.
-	// The host is compared as it is written, in its case. Not every runtime knows prefixes with a path.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:Pattern=`^(\*|([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:.]+\])(:[1-9][0-9]{0,4})?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*)$`
-	Prefix string `json:"prefix"`
-
-	// Upstream is how the registry itself is verified. It may stand without any mirror, for a registry with a private CA.
-	// +optional
-	Upstream *Upstream `json:"upstream,omitempty"`
-
-	// Mirrors are asked in this order, before the registry itself.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
-	Mirrors []Mirror `json:"mirrors,omitempty"`
-
-	// Fallback says whether the registry itself is asked when no mirror has the image: Always, or Never, which needs at least
-	// one mirror that resolves tags.
-	// +optional
-	// +kubebuilder:default=Always
-	Fallback Fallback `json:"fallback,omitempty"`
-
-	// OnExisting says what becomes of an entry that the owner of the node has made for the same registry. Keep leaves it alone and
-	// reports a conflict; Prepend puts the mirrors before what is there; Replace uses the mirrors only, until this entry goes.
-	// +optional
-	// +kubebuilder:default=Keep
-	OnExisting OnExisting `json:"onExisting,omitempty"`
-}
-
-// Fallback says whether a registry is asked when its mirrors have failed.
-//
-// +kubebuilder:validation:Enum=Always;Never
-type Fallback string
-
-// The fallbacks.
-const (
-	FallbackAlways Fallback = "Always"
-	FallbackNever  Fallback = "Never"
-)
-
-// OnExisting says what becomes of the node owner's own entry.
-//
-// +kubebuilder:validation:Enum=Keep;Prepend;Replace
-type OnExisting string
-
-// What can become of the owner's entry.
-const (
-	OnExistingKeep    OnExisting = "Keep"
-	OnExistingPrepend OnExisting = "Prepend"
-	OnExistingReplace OnExisting = "Replace"
-)
-
-// Upstream is how a registry itself is verified, and what it is shown.
-//
-// +kubebuilder:validation:XValidation:rule="!(has(self.ca) && has(self.skipVerify) && self.skipVerify)",message="skipVerify makes ca pointless; remove one of them"
-type Upstream struct {
-	// CA is trusted beside the system's pool.
-	// +optional
-	CA *CA `json:"ca,omitempty"`
-	// ClientCert is shown to the registry.
-	// +optional
-	ClientCert *SecretReference `json:"clientCert,omitempty"`
-	// SkipVerify accepts any certificate.
-	// +optional
-	SkipVerify bool `json:"skipVerify,omitempty"`
-}
-
-// Mirror is one place that is asked instead of a registry.
-//
-// +kubebuilder:validation:ExactlyOneOf=location;apiRoot
-// +kubebuilder:validation:XValidation:rule="!(has(self.ca) && has(self.skipVerify) && self.skipVerify)",message="skipVerify makes ca pointless; remove one of them"
-type Mirror struct {
-	// Location is http(s)://host[:port][/path]. The path is a repository prefix that takes the place of the entry's prefix: with
-	// prefix docker.io, https://harbor.example.com/hub is asked for hub/library/nginx. http is plain HTTP, without TLS.
-	// +optional
-	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:Pattern=`^https?://[a-zA-Z0-9.:\[\]-]+(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*/?$`
-	Location string `json:"location,omitempty"`
-
-	// APIRoot is used instead of location where a registry serves its API elsewhere than under /v2, as Artifactory and Nexus do:
-	// https://h/artifactory/api/docker/hub/v2. It is used verbatim. CRI-O has no words for it.
-	// +optional
-	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:Pattern=`^https?://[a-zA-Z0-9.:\[\]-]+(/[a-zA-Z0-9._~+-]+)+/?$`
-	APIRoot string `json:"apiRoot,omitempty"`
-
-	// CA is trusted for this mirror beside the system's pool.
-	// +optional
-	CA *CA `json:"ca,omitempty"`
-
-	// ClientCert is shown to this mirror: a Secret of type kubernetes.io/tls.
-	// +optional
-	ClientCert *SecretReference `json:"clientCert,omitempty"`
-
-	// Auth is a Secret of type kubernetes.io/basic-auth or kubernetes.io/dockerconfigjson, of which the entry for the mirror's
-	// host is used. On the node it stands in a file that only root may read.
-	// +optional
-	Auth *SecretReference `json:"auth,omitempty"`
-
-	// SkipVerify accepts any certificate of this mirror.
-	// +optional
-	SkipVerify bool `json:"skipVerify,omitempty"`
-
-	// Headers are sent with every request to this mirror. They are no place for secrets: for those there is auth.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=32
-	Headers map[string]string `json:"headers,omitempty"`
-
-	// ResolveTags says whether this mirror may decide what a tag means. A mirror that may not is asked by digest only.
-	// +optional
-	// +kubebuilder:default=true
-	ResolveTags *bool `json:"resolveTags,omitempty"`
-
-	// DialTimeout is how long a connection may take to be made: more than 0, at most 30s. containerd knows it from 2.1 on.
-	// +optional
-	// +kubebuilder:default="1s"
-	DialTimeout *metav1.Duration `json:"dialTimeout,omitempty"`
-}
-
-// CA is one or several certificates of certificate authorities, in PEM.
-//
-// +kubebuilder:validation:ExactlyOneOf=secretRef;configMapRef;pem
-type CA struct {
-	// SecretRef is a key of a Secret.
-	// +optional
-	SecretRef *KeyReference `json:"secretRef,omitempty"`
-	// ConfigMapRef is a key of a ConfigMap.
-	// +optional
-	ConfigMapRef *KeyReference `json:"configMapRef,omitempty"`
-	// PEM is the certificates themselves.
-	// +optional
-	// +kubebuilder:validation:MaxLength=262144
-	PEM string `json:"pem,omitempty"`
-}
-
-// KeyReference names one key of an object in the agent's own namespace.
-type KeyReference struct {
-	// Name is the object's.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name"`
-	// Key is ca.crt where nothing else is said.
-	// +optional
-	// +kubebuilder:default=ca.crt
-	// +kubebuilder:validation:MaxLength=253
-	Key string `json:"key,omitempty"`
-}
-
-// SecretReference names a Secret as a whole; which of its keys are read follows from what it is used for.
-type SecretReference struct {
-	// SecretRef is a Secret of the agent's own namespace.
-	// +required
-	SecretRef *NameReference `json:"secretRef"`
-}
-
-// NameReference names an object in the agent's own namespace.
-type NameReference struct {
-	// Name is the object's.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name"`
-}
-
 // HostEntry maps names to addresses in /etc/hosts of every selected node. Exactly one of service and addresses is set.
 //
-// +kubebuilder:validation:ExactlyOneOf=service;addresses
+// +kubebuilder:validation:XValidation:rule=`has(self.service) || has(self.addresses)`,message="has none of service, addresses; write one of them"
+// +kubebuilder:validation:XValidation:rule=`!has(self.service) || !has(self.addresses)`,message="cannot stand beside service; keep one of them",fieldPath=.addresses
 type HostEntry struct {
 	// Names are host names; the first of them is the canonical one.
 	// +required
 	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self.size() > 0`,message="is empty; write names: [registry.example.com]"
+	// +kubebuilder:validation:XValidation:rule=`[self.map(n, n.lowerAscii())].all(l, l.all(x, l.exists_one(y, y == x)))`,message="one of them is there twice; write it once"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.contains('*')`,message="is a pattern, which /etc/hosts does not know; write each name out"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.endsWith('.')`,message="ends with a dot; write it without"
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'[*]|[.]$') || self.matches('(?i)^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$')`,message="is not a host name; use letters, digits, - and . only, at most 253, and 63 between two dots"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.matches('(^|[.])[0-9]+$')`,message="looks like an IP address; write a name here and the address under addresses"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.matches('(?i)(^|[.])localhost$|^localhost[.]|^ip6-')`,message="belongs to the node itself; choose another name"
 	Names []string `json:"names"`
 
 	// Service is a Service of the cluster: its ClusterIPs are used, one of each family.
@@ -258,9 +100,14 @@ type HostEntry struct {
 	// Addresses are IP addresses, at most one of each family.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=2
 	// +kubebuilder:validation:items:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule=`self.size() > 0`,message="is empty; write addresses: [10.1.2.3]"
+	// +kubebuilder:validation:XValidation:rule=`self.filter(a, a.contains(':')).size() < 2 && self.filter(a, !a.contains(':')).size() < 2`,message="two of them are of the same family; keep one; some readers of /etc/hosts use the first only, others all"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.contains('%')`,messageExpression=`'has a zone; write ' + self.split('%')[0]`
+	// +kubebuilder:validation:items:XValidation:rule=`self.contains('%') || self.matches(r'^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)[.]){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$') || self.matches('(?i)^([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}$') || self.matches('(?i)^([0-9a-f]{1,4}(:[0-9a-f]{1,4})*)?::([0-9a-f]{1,4}(:[0-9a-f]{1,4})*)?$') && self.findAll('[0-9a-fA-F]+').size() < 8`,message="is not an IP address; write one such as 10.1.2.3 or fd00::1, without a port"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.matches('(?i)^[0:]*:ffff(:[0-9a-f]{1,4}){2}$')`,message="is an IPv4 address written as IPv6; write it as IPv4"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.matches('(?i)^(0[.]0[.]0[.]0|2(2[4-9]|3[0-9])[.].*|[0:]+|ff[0-9a-f]{2}:.*)$')`,message="is not the address of one host; write the address of one host"
 	Addresses []string `json:"addresses,omitempty"`
 }
 
@@ -268,13 +115,13 @@ type HostEntry struct {
 type ServiceReference struct {
 	// Namespace of the Service.
 	// +required
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,message="is not a name that a Service can have; use lower-case letters, digits and - only, at most 63"
 	Namespace string `json:"namespace"`
 	// Name of the Service.
 	// +required
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,message="is not a name that a Service can have; use lower-case letters, digits and - only, at most 63"
 	Name string `json:"name"`
 	// Port is the one at which the Service is asked when its health is checked.
 	// +optional

@@ -8,7 +8,7 @@ import (
 // goes with the Node. Nobody edits it.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:resource:scope=Cluster
+// +kubebuilder:resource:scope=Cluster,shortName=mn,categories=mirrorlet
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="Runtime",type=string,JSONPath=`.status.runtime`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
