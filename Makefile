@@ -7,9 +7,10 @@ FUZZTIME ?= 10m
 IMAGE ?= mirrorlet:devel
 PLATFORMS ?= linux/amd64,linux/arm64
 OUT ?= bin/image.tar
+COMPONENTS ?=
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 all: format lint test ## Format, lint, test: what CI does
 
@@ -19,6 +20,9 @@ build: ## Build bin/mirrorlet, a static binary
 
 image: ## Build the image IMAGE for PLATFORMS into OUT, a .tar or a folder; PUSH=1 pushes it too
 	cd tools && CGO_ENABLED=0 $(GO) run ./image -image $(IMAGE) -platforms $(PLATFORMS) -version $(VERSION) -revision "$$(git rev-parse HEAD)" -out $(abspath $(OUT)) $(if $(filter 1,$(PUSH)),-push)
+
+install.yaml: ## Write install.yaml for the image IMAGE, with COMPONENTS=own-node,… of manifests/components
+	cd tools && CGO_ENABLED=0 $(GO) run ./install -image $(IMAGE) -components "$(COMPONENTS)" -out $(CURDIR)/install.yaml
 
 demo: build ## See it work: a pretended host at once, then a real containerd, registries and images (root)
 	cd test && CGO_ENABLED=0 $(GO) run -trimpath ./cmd/demo
@@ -61,4 +65,4 @@ generate: ## Write what is generated from api/v1alpha1
 update: ## Rewrite the golden files; read the diff
 	$(GO) test ./runtimes/containerd ./cmd/mirrorlet ./examples -update
 
-.PHONY: help all build image demo test test-unit test-race test-lab bench fuzz soak lint format generate update
+.PHONY: help all build image install.yaml demo test test-unit test-race test-lab bench fuzz soak lint format generate update
