@@ -36,6 +36,13 @@ var program = sync.OnceValues(func() (string, error) { return site.Build(lab.Scr
 
 func start(t *testing.T, part, config string) *site.Site {
 	t.Helper()
+	s, _ := startIn(t, part, config)
+	return s
+}
+
+// startIn also returns the lab.
+func startIn(t *testing.T, part, config string) (*site.Site, *lab.Lab) {
+	t.Helper()
 	binary, err := parts.Path(part)
 	lab.Need(t, err)
 	l := lab.Start(t)
@@ -43,7 +50,7 @@ func start(t *testing.T, part, config string) *site.Site {
 	must(t, err)
 	s, err := site.New(l, built, binary, config)
 	must(t, err)
-	return s
+	return s, l
 }
 
 func must(t *testing.T, err error) {
