@@ -20,18 +20,18 @@ const (
 
 // delay is how long to wait after once has ended with an error.
 func (f *feed) delay(err error) time.Duration {
-	switch {
-	case err == nil || errors.Is(err, errAgain):
-		return 0
-	case errors.Is(err, errCut) && f.failures == 0:
-		f.failures++
-		return time.Duration(f.chance() * float64(cutWait))
-	case (apierrors.IsResourceExpired(err) || apierrors.IsGone(err)) && f.failures == 0:
-		f.failures++
+	if err == nil || errors.Is(err, errAgain) {
 		return 0
 	}
+	first := f.failures == 0 && f.flaps <= 1
 	f.failures++
-	return max(backoff(f.failures, f.chance()), told(err, f.chance()))
+	switch {
+	case first && errors.Is(err, errCut):
+		return time.Duration(f.chance() * float64(cutWait))
+	case first && expired(err):
+		return 0
+	}
+	return max(backoff(f.failures+f.flaps, f.chance()), told(err, f.chance()))
 }
 
 // backoff is how long to wait after so many failures in a row.
@@ -61,6 +61,9 @@ func definite(err error) bool {
 	var mismatch *json.UnmarshalTypeError
 	return errors.As(err, &status) && !transient(err) || errors.As(err, &syntax) || errors.As(err, &mismatch)
 }
+
+// expired says that a watch must begin with a list again, as each does now and then.
+func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
 
 // transient says that an answer is about the API server's own state, and not about what it was asked for.
 func transient(err error) bool {

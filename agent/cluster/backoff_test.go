@@ -50,6 +50,24 @@ func TestFailuresAreFollowedByLongerAndLongerPauses(t *testing.T) {
 	}
 }
 
+func TestWatchesThatDoNotLastAreAskedForMoreAndMoreRarely(t *testing.T) {
+	for name, err := range map[string]error{"cut": errCut, "expired": apierrors.NewResourceExpired("")} {
+		f := &feed{chance: func() float64 { return 1 }}
+		var got []time.Duration
+		for range 7 {
+			f.failures, f.flaps = 0, f.flaps+1 // a watch that opened
+			got = append(got, f.delay(err)/time.Second)
+		}
+		want := []time.Duration{5, 4, 8, 16, 30, 30, 30}
+		if name == "expired" {
+			want[0] = 0
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
+}
+
 func TestOnlyTheServersOwnStateLetsAWatchGoOn(t *testing.T) {
 	for code, want := range map[int]bool{404: true, 403: true, 401: true, 410: true, 400: true, 429: false, 500: false, 503: false, 504: false} {
 		err := apierrors.NewGenericServerResponse(code, http.MethodGet, schema.GroupResource{}, "", "", 0, true)

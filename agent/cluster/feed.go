@@ -61,7 +61,8 @@ type feed struct {
 
 	// What only run uses.
 	version  string // from which to watch; empty: list first
-	failures int    // in a row
+	failures int    // in a row, without a watch that opened
+	flaps    int    // watches in a row that did not last
 }
 
 // run follows the collection until the context ends.
@@ -226,14 +227,14 @@ func (f *feed) lost(err error) {
 	if f.up {
 		f.up, f.fresh = false, f.now()
 	}
-	if err == nil || errors.Is(err, errAgain) || errors.Is(err, errCut) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+	if err == nil || errors.Is(err, errAgain) || errors.Is(err, errCut) || expired(err) {
 		return // as it goes; the next attempt tells more
 	}
 	settle(f.settled)
 	other := f.err == nil || apierrors.ReasonForError(f.err) != apierrors.ReasonForError(err)
 	f.err = err
 	if other {
-		f.log.Warn("the API server cannot be followed; all stays as it is", "what", f.what, "error", err)
+		f.log.Warn("the API server cannot be followed; all stays as it is", "what", f.what, "error", explain(err, f.what))
 	}
 	f.tell(other && len(f.items) == 0)
 }

@@ -50,7 +50,7 @@ func (c *Cluster) meta() (nodeMeta, error) {
 	case there:
 		return m, json.Unmarshal(kept, &m)
 	case now.err != nil:
-		return m, fmt.Errorf("Node %s is %w: %w", c.Options.Node, agent.ErrUnknown, explain(now.err, "nodes"))
+		return m, fmt.Errorf("Node %s is %w: %w", c.Options.Node, agent.ErrUnknown, explain(now.err, "Nodes"))
 	case now.listed:
 		return m, fmt.Errorf("Node %s is %w to the API server; NODE_NAME must be spec.nodeName, as in the DaemonSet", c.Options.Node, agent.ErrUnknown)
 	}
@@ -123,11 +123,11 @@ func (c *Cluster) askRuntime(ctx context.Context) {
 }
 
 // explain adds to an error of the API server what a person can do about it.
-func explain(err error, resource string) error {
+func explain(err error, what string) error {
 	remedy := "the API server cannot be reached at the moment; it is tried again"
 	switch {
 	case apierrors.IsNotFound(err):
-		remedy = resource + " are not known to the API server; apply the CRDs of Mirrorlet"
+		remedy = what + " are not known to the API server; apply the CRDs of Mirrorlet"
 	case apierrors.IsForbidden(err):
 		remedy = "apply the ClusterRole of Mirrorlet again"
 	case apierrors.IsUnauthorized(err):

@@ -20,14 +20,14 @@ func blackHole(t *testing.T, to string) (address string, swallow func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
 	var gone atomic.Bool
 	pass := func(from, to net.Conn) {
 		buffer := make([]byte, 4096)
 		for {
 			n, err := from.Read(buffer)
 			if err != nil {
-				to.Close()
+				_ = to.Close()
 				return
 			}
 			if !gone.Load() {
@@ -43,7 +43,7 @@ func blackHole(t *testing.T, to string) (address string, swallow func()) {
 			}
 			far, err := net.Dial("tcp", to)
 			if err != nil {
-				near.Close()
+				_ = near.Close()
 				return
 			}
 			go pass(near, far)

@@ -9,11 +9,8 @@ import (
 	"github.com/mirrorlet/mirrorlet/api/v1alpha1"
 )
 
-// The collection of MirrorConfigs.
-const (
-	configs     = "mirrorconfigs"
-	configsPath = "/apis/" + v1alpha1.APIVersion + "/" + configs
-)
+// configsPath is where MirrorConfigs are.
+const configsPath = "/apis/" + v1alpha1.APIVersion + "/mirrorconfigs"
 
 // configFeed watches all MirrorConfigs.
 func (c *Cluster) configFeed() *feed {
@@ -63,7 +60,7 @@ func (c *Cluster) known() (state, error) {
 	now := c.configs.state()
 	switch {
 	case now.err != nil && len(now.items) == 0:
-		return now, fmt.Errorf("MirrorConfigs are %w: %w", agent.ErrUnknown, explain(now.err, configs))
+		return now, fmt.Errorf("MirrorConfigs are %w: %w", agent.ErrUnknown, explain(now.err, "MirrorConfigs"))
 	case !now.listed:
 		return now, fmt.Errorf("MirrorConfigs are %w yet: the API server has not answered so far", agent.ErrUnknown)
 	}

@@ -22,8 +22,8 @@ const (
 	longestWatch  = time.Hour
 )
 
-// settledIn is how long a watch must have lasted for the API server to count as well: one that ends at once, again and again, is asked ever
-// more rarely.
+// settledIn is how long a watch must last to be one that works: where they end sooner, again and again, the API server is asked ever more
+// rarely.
 const settledIn = time.Minute
 
 // Why a watch ends, where it is not the API server's own word.
@@ -81,10 +81,12 @@ func (f *feed) watch(ctx context.Context) error {
 	defer f.unhook()
 	err = f.follow(body)
 	lasted := f.uptime() - began
-	if lasted >= settledIn {
-		f.failures = 0
+	cause := context.Cause(ctx)
+	f.failures, f.flaps = 0, f.flaps+1
+	if lasted >= settledIn || errors.Is(cause, errAgain) {
+		f.flaps = 0
 	}
-	switch cause := context.Cause(ctx); {
+	switch {
 	case cause != nil:
 		return cause
 	case definite(err) || transient(err):
