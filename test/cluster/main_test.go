@@ -1,0 +1,10 @@
+// Package cluster_test has agent/cluster speak with a real API server.
+package cluster_test
+
+import (
+	"testing"
+
+	"github.com/mirrorlet/mirrorlet/test/lab"
+)
+
+func TestMain(m *testing.M) { lab.Main(m) }
