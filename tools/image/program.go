@@ -27,7 +27,7 @@ func (s source) program(ctx context.Context, platform v1.Platform) ([]byte, erro
 	}
 	defer os.RemoveAll(folder)
 	file := filepath.Join(folder, "mirrorlet")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.release="+s.version,
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags=grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.release="+s.version,
 		"-o", file, "./cmd/mirrorlet")
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GODEBUG=",
