@@ -38,6 +38,8 @@ type Agent struct {
 	Tell func(v1alpha1.MirrorNodeStatus)
 	// Metrics count passes and proofs; nil for none.
 	Metrics *metrics.Metrics
+	// Connected says that the API server answers, for the metrics; nil where there is none.
+	Connected func() bool
 	// Version is the agent's own, for reports.
 	Version string
 	// Chance is a random number from 0 to 1, which spreads the machines that wait; nil for 1.

@@ -32,7 +32,7 @@ type Obeyed struct {
 
 // Reasons of Obeyed beside those of detection.
 const (
-	Proven         = "Proven"         // the runtime asked for the name that stands only in what was written
+	Proven              = "Proven"              // the runtime asked for the name that stands only in what was written
 	MirrorNotAsked      = "MirrorNotAsked"      // it pulled without asking, and detection does not know why
 	RuntimePluginFailed = "RuntimePluginFailed" // the daemon runs without its part that serves the CRI, and so pulls nothing for Pods
 	NoAnswer            = "NoAnswer"            // it could not be asked

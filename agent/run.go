@@ -26,13 +26,7 @@ func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 	watch := a.watch()
 	defer watch.close()
 	for {
-		if err := a.hold(ctx); err == nil {
-			began := a.Uptime()
-			_, _ = a.Sync(ctx) // it logs what a person must know, and the next pass tries again
-			a.count(a.Uptime() - began)
-			a.ask(ctx)
-			a.tell()
-		}
+		a.round(ctx)
 		if watch.follow() && ctx.Err() == nil {
 			continue
 		}
@@ -48,10 +42,27 @@ func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 	}
 }
 
+// round is a pass and what follows it. It logs what a person must know, and the next one tries again.
+func (a *Agent) round(ctx context.Context) {
+	began := a.Uptime()
+	if err := a.hold(ctx); err != nil {
+		a.remember(Report{State: Pending}, err)
+	} else {
+		_, _ = a.Sync(ctx)
+	}
+	a.count(a.Uptime() - began)
+	a.ask(ctx)
+	a.tell()
+}
+
 // hold takes the host's lock on a machine that is enrolled. On any other not even the lock's file is made.
 func (a *Agent) hold(ctx context.Context) error {
 	if node, err := a.Node(); err != nil || !node.Enrolled {
 		return nil
+	}
+	if a.Metrics != nil {
+		a.Metrics.Waits("the lock, which another mirrorlet may hold")
+		defer a.Metrics.Waits("")
 	}
 	return a.Host.Lock(ctx, true)
 }

@@ -46,6 +46,9 @@ func (a *Agent) count(took time.Duration) {
 		}
 	}
 	a.Metrics.Pass(pass)
+	if a.Connected != nil {
+		a.Metrics.Connected(a.Connected())
+	}
 }
 
 // status is the report in the words of MirrorNode.

@@ -26,7 +26,7 @@ type service struct {
 	enroll          string
 	proof, listen   string
 
-	follow []func(context.Context) // what runs until the end, in a cluster
+	follow func(context.Context) // follows the cluster until the end; nil without one
 }
 
 func (s *service) flags(c *cobra.Command) {
@@ -62,7 +62,7 @@ func (s *service) enter(ctx context.Context, c *cobra.Command, m *machine) (*age
 		return a, leave, err
 	}
 	files := c.Flags().Changed("config")
-	k, reporter, err := s.connect(logger(c), !files) // before the machine is entered, where the service account's files are not
+	k, err := s.connect(logger(c), !files) // before the machine is entered, where the service account's files are not
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,30 +81,25 @@ func (s *service) enter(ctx context.Context, c *cobra.Command, m *machine) (*age
 	} else {
 		a.Documents, m.nudges = k, k.Changed()
 	}
-	a.Node, a.Tell = k.Node, reporter.Publish
-	s.follow = []func(context.Context){k.Run, reporter.Run}
+	a.Node, a.Tell, a.Connected = k.Node, k.Publish, k.Connected
+	s.follow = k.Run
 	a.Log.Info("watching the cluster", "node", s.node, "version", version())
 	return a, leave, nil
 }
 
 // connect opens the way to the API server, to hear from it and to report.
-func (s *service) connect(log *slog.Logger, objects bool) (*cluster.Cluster, *cluster.Reporter, error) {
+func (s *service) connect(log *slog.Logger, objects bool) (*cluster.Cluster, error) {
 	config, err := cluster.InCluster(cluster.ServiceAccount, os.Getenv)
 	if s.kubeconfig != "" {
 		config, err = cluster.Kubeconfig(s.kubeconfig)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	k, err := cluster.New(cluster.Options{
+	return cluster.New(cluster.Options{
 		Config: config, Node: s.node, Namespace: s.namespace, EnrollAll: s.enroll == "all", Objects: objects,
 		Version: version(), Log: log, Chance: rand.Float64,
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	reporter, err := cluster.NewReporter(config, cluster.ReporterConfig{Node: s.node, UID: k.UID, Version: version(), Log: log})
-	return k, reporter, err
 }
 
 // serve starts what an agent that runs for long has beside its loop. What fails of it stops the agent.
@@ -125,8 +120,8 @@ func (s *service) serve(ctx context.Context, a *agent.Agent, stop context.Cancel
 			}
 		}()
 	}
-	for _, follow := range s.follow {
-		go follow(ctx)
+	if s.follow != nil {
+		go s.follow(ctx)
 	}
 	return nil
 }
