@@ -13,14 +13,14 @@ import (
 const interval = time.Minute
 
 // Run makes a pass at once, at every nudge, when somebody touches a file of ours, and every minute, until the context ends; then it
-// changes nothing more. On an enrolled machine it waits for the host's lock first, which another agent may hold while it leaves. It ends with an error at once
-// if the host was changed by a mirrorlet of another version.
+// changes nothing more. On an enrolled machine it waits for the host's lock first, which another agent may hold while it leaves. Where
+// the host was changed by a mirrorlet of another version it ends with an error at once, unless there is somebody to tell of that.
 func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 	defer a.Host.Unlock()
 	if err := a.hold(ctx); err != nil {
 		return err
 	}
-	if _, err := a.Host.LoadState(); errors.Is(err, host.ErrStateVersion) {
+	if _, err := a.Host.LoadState(); errors.Is(err, host.ErrStateVersion) && a.Tell == nil {
 		return err
 	}
 	watch := a.watch()
@@ -45,9 +45,12 @@ func (a *Agent) Run(ctx context.Context, nudges <-chan struct{}) error {
 // round is a pass and what follows it. It logs what a person must know, and the next one tries again.
 func (a *Agent) round(ctx context.Context) {
 	began := a.Uptime()
-	if err := a.hold(ctx); err != nil {
+	switch err := a.hold(ctx); {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
 		a.remember(Report{State: Pending}, err)
-	} else {
+	default:
 		_, _ = a.Sync(ctx)
 	}
 	a.count(a.Uptime() - began)
