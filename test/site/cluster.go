@@ -111,7 +111,7 @@ func (c *Cluster) Agent(args ...string) (*Member, error) {
 		return nil, err
 	}
 	m := &Member{cmd: exec.Command(c.program, append([]string{
-		"agent", "--cluster", "--kubeconfig", config, "--root", c.Site.Node.Root, "--node", c.Name, "--namespace", Namespace,
+		"agent", "--cluster", "--kubeconfig", config, "--root", c.Node.Root, "--node", c.Name, "--namespace", Namespace,
 	}, args...)...)}
 	log, err := m.cmd.StderrPipe()
 	if err != nil {
