@@ -106,7 +106,7 @@ type HostEntry struct {
 	// +kubebuilder:validation:XValidation:rule=`self.filter(a, a.contains(':')).size() < 2 && self.filter(a, !a.contains(':')).size() < 2`,message="two of them are of the same family; keep one; some readers of /etc/hosts use the first only, others all"
 	// +kubebuilder:validation:items:XValidation:rule=`!self.contains('%')`,messageExpression=`'has a zone; write ' + self.split('%')[0]`
 	// +kubebuilder:validation:items:XValidation:rule=`self.contains('%') || self.matches(r'^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)[.]){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$') || self.matches('(?i)^([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}$') || self.matches('(?i)^([0-9a-f]{1,4}(:[0-9a-f]{1,4})*)?::([0-9a-f]{1,4}(:[0-9a-f]{1,4})*)?$') && self.findAll('[0-9a-fA-F]+').size() < 8`,message="is not an IP address; write one such as 10.1.2.3 or fd00::1, without a port"
-	// +kubebuilder:validation:items:XValidation:rule=`!self.matches('(?i)^[0:]*:ffff(:[0-9a-f]{1,4}){2}$')`,message="is an IPv4 address written as IPv6; write it as IPv4"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.matches('(?i)^([0:]*:ffff(:[0-9a-f]{1,4}){2}$|(0+:){5}ffff:)')`,message="is an IPv4 address written as IPv6; write it as IPv4"
 	// +kubebuilder:validation:items:XValidation:rule=`!self.matches('(?i)^(0[.]0[.]0[.]0|2(2[4-9]|3[0-9])[.].*|[0:]+|ff[0-9a-f]{2}:.*)$')`,message="is not the address of one host; write the address of one host"
 	Addresses []string `json:"addresses,omitempty"`
 }

@@ -37,7 +37,8 @@ type MirrorNodeList struct {
 
 // MirrorNodeStatus is where a node stands.
 type MirrorNodeStatus struct {
-	// State is where the node stands, in one word.
+	// State is where the node stands, in one word: NotEnrolled, Pending, Applied, PendingRestart, RolledBack, Refused, Unsupported or
+	// Paused.
 	// +optional
 	State NodeState `json:"state,omitempty"`
 	// Message is the one sentence to read first: what is so, and what to do about it.
@@ -80,9 +81,8 @@ type MirrorNodeStatus struct {
 	Heartbeat *metav1.Time `json:"heartbeat,omitempty"`
 }
 
-// NodeState is where a node stands.
-//
-// +kubebuilder:validation:Enum=NotEnrolled;Pending;Applied;PendingRestart;RolledBack;Refused;Unsupported;Paused
+// NodeState is where a node stands: one of the constants below. The CRD takes any word, so that an agent that is newer than the CRD can
+// still report.
 type NodeState string
 
 // Where a node can stand.
