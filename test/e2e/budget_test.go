@@ -32,7 +32,7 @@ func TestTheAgentStaysWithinItsBudget(t *testing.T) {
 	must(t, err)
 	m := agent(t, c, "--listen=127.0.0.1:9353")
 	must(t, c.Obeyed("Proven"))
-	weighs := map[string]int64{"binary-bytes": info.Size(), "rss-kib": status(t, m, "VmRSS"), "rss-anon-kib": status(t, m, "RssAnon")}
+	weighs := map[string]int64{"binary-bytes": info.Size(), "rss-kib": status(t, m.PID(), "VmRSS"), "rss-anon-kib": status(t, m.PID(), "RssAnon")}
 	for what, budget := range budget(t) {
 		got := weighs[what]
 		t.Logf("%-12s %9d, budget %9d, limit %9d", what, got, budget, limits[what])
@@ -62,9 +62,9 @@ func budget(t *testing.T) map[string]int64 {
 }
 
 // status is a number of a process's /proc/PID/status, in KiB.
-func status(t *testing.T, m *site.Member, field string) int64 {
+func status(t *testing.T, pid int, field string) int64 {
 	t.Helper()
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", m.PID()))
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	must(t, err)
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
@@ -74,6 +74,6 @@ func status(t *testing.T, m *site.Member, field string) int64 {
 			return n
 		}
 	}
-	t.Fatalf("no %s in the status of process %d", field, m.PID())
+	t.Fatalf("no %s in the status of process %d", field, pid)
 	return 0
 }

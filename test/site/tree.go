@@ -1,6 +1,7 @@
 package site
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,14 +12,20 @@ import (
 
 // Tree is all that the program may touch on the node, as text: names, kinds, modes, owners, links and bytes of /etc and /var/lib, but
 // for containerd's own data.
-func (s *Site) Tree() (string, error) {
+func (s *Site) Tree() (string, error) { return tree(s.Node.Root, "/etc", "/var/lib") }
+
+// tree describes what is below folders of a machine whose root is a folder here. One that is not there has nothing.
+func tree(root string, tops ...string) (string, error) {
 	var b strings.Builder
-	for _, top := range []string{"/etc", "/var/lib"} {
-		err := filepath.WalkDir(s.Node.Path(top), func(p string, e fs.DirEntry, err error) error {
+	for _, top := range tops {
+		err := filepath.WalkDir(filepath.Join(root, top), func(p string, e fs.DirEntry, err error) error {
+			name := strings.TrimPrefix(p, root)
+			if name == top && errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
 			if err != nil {
 				return err
 			}
-			name := strings.TrimPrefix(p, s.Node.Root)
 			if name == "/var/lib/containerd" {
 				return fs.SkipDir
 			}

@@ -1,0 +1,175 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mirrorlet/mirrorlet/test/lab"
+	"github.com/mirrorlet/mirrorlet/test/site"
+)
+
+// TestTheDaemonSetServesTheContainerdThatRunsIt is the life of a cluster: each step goes on where the last one has ended.
+func TestTheDaemonSetServesTheContainerdThatRunsIt(t *testing.T) {
+	e := settle(t)
+	first := e.grow(t, "first")
+	shell(t, e.Fleet, "kubectl apply -f v1.yaml && kubectl rollout status daemonset/mirrorlet --namespace=mirrorlet-system --timeout=60s")
+	shell(t, e.Fleet, "kubectl apply -f mirrors.yaml && kubectl label node first mirrorlet.dev/enabled=true")
+	var second *lab.Worker
+	for _, step := range []struct {
+		name string
+		do   func(t *testing.T)
+	}{
+		{"a pod starts from an image that only the mirror has", func(t *testing.T) {
+			e.await(t, first, obeyedReason, "Proven")
+			e.pod(t, first, e.mirror)
+		}},
+		{"an edit is obeyed by the next pod", func(t *testing.T) {
+			e.edit(t, first)
+			e.pod(t, first, e.spare)
+		}},
+		{"the agent keeps to itself", func(t *testing.T) { e.modest(t, first) }},
+		{"a rolling update leaves no gap", func(t *testing.T) { e.restarted(t, first) }},
+		{"an agent that is killed comes back", func(t *testing.T) { e.killed(t, first) }},
+		{"a restart of its containerd is proven again by the same agent", func(t *testing.T) { e.restartedBelow(t, first) }},
+		{"a node that joins later is served", func(t *testing.T) {
+			second = e.grow(t, "second", "mirrorlet.dev/enabled=true")
+			e.await(t, second, obeyedReason, "Proven")
+			e.pod(t, second, e.spare)
+		}},
+		{"an upgrade and a downgrade leave the mirrors alone", func(t *testing.T) { e.released(t, first, second) }},
+		{"nodes keep their mirrors when everything is deleted, and leave when it is there again", func(t *testing.T) { e.deleted(t) }},
+	} {
+		if !t.Run(step.name, step.do) {
+			return
+		}
+	}
+}
+
+// edit points the MirrorConfig at the spare mirror, which wants to know who asks.
+func (e *estate) edit(t *testing.T, w *lab.Worker) {
+	t.Helper()
+	generation := e.show(t, "mirrorconfig/cluster", "{.metadata.generation}")
+	shell(t, e.Fleet, fmt.Sprintf(`kubectl patch mirrorconfig cluster --type=json --patch='[{"op": "replace", "path": "/spec/registries/0/mirrors/0",
+		"value": {"location": %q, "ca": {"configMapRef": {"name": "lab-ca"}}, "auth": {"secretRef": {"name": "robot"}}}}]'`, e.spare.URL()))
+	now := e.show(t, "mirrorconfig/cluster", "{.metadata.generation}")
+	if now == generation {
+		t.Fatal("the edit changed nothing")
+	}
+	e.await(t, w, "{.status.configs[0].generation}", now)
+	e.await(t, w, obeyedReason, "Proven")
+}
+
+// restarted has every agent replaced by one of the same release.
+func (e *estate) restarted(t *testing.T, w *lab.Worker) {
+	before, pod := written(t, w), e.agentPod(t, w)
+	stop := e.pulling(t, w)
+	shell(t, e.Fleet, "kubectl rollout restart daemonset/mirrorlet --namespace=mirrorlet-system && kubectl rollout status daemonset/mirrorlet --namespace=mirrorlet-system --timeout=60s")
+	pulled := stop()
+	t.Logf("%d pulls meanwhile", pulled)
+	if pulled < 3 {
+		t.Errorf("only %d pulls were made meanwhile", pulled)
+	}
+	if now := e.agentPod(t, w); now == pod {
+		t.Errorf("%s was not replaced", pod)
+	}
+	untouched(t, w, before)
+	e.pod(t, w, e.spare)
+}
+
+// killed kills the agent as the kernel does where memory is short.
+func (e *estate) killed(t *testing.T, w *lab.Worker) {
+	before, pod, pid := written(t, w), e.agentPod(t, w), agentProcess(t, w)
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
+	shell(t, e.Fleet, "kubectl wait --namespace=mirrorlet-system --timeout=60s --for=jsonpath={.status.containerStatuses[0].restartCount}=1 "+pod)
+	shell(t, e.Fleet, "kubectl wait --namespace=mirrorlet-system --timeout=60s --for=condition=Ready "+pod)
+	if now := agentProcess(t, w); now == pid {
+		t.Errorf("process %d was not killed", pid)
+	}
+	untouched(t, w, before)
+	e.pod(t, w, e.spare)
+}
+
+// restartedBelow restarts the containerd that runs the agent.
+func (e *estate) restartedBelow(t *testing.T, w *lab.Worker) {
+	report := "mirrornode/" + w.Name
+	before, pid, proof := written(t, w), agentProcess(t, w), e.show(t, report, obeyedMessage)
+	must(t, w.Containerd.Stop())
+	must(t, w.Containerd.Start())
+	start := time.Now()
+	soon(t, "the new containerd has proven what it reads", func() bool {
+		return e.show(t, report, obeyedMessage) != proof && e.show(t, report, obeyedReason) == "Proven"
+	})
+	t.Logf("proven again after %s", time.Since(start).Round(time.Millisecond))
+	if now := agentProcess(t, w); now != pid {
+		t.Errorf("the agent was process %d and is %d", pid, now)
+	}
+	untouched(t, w, before)
+	e.pod(t, w, e.spare)
+}
+
+// released installs the next release of the agent, and goes back.
+func (e *estate) released(t *testing.T, workers ...*lab.Worker) {
+	for _, release := range []string{"v2", "v1"} {
+		before := map[*lab.Worker]string{}
+		for _, w := range workers {
+			before[w] = written(t, w)
+		}
+		shell(t, e.Fleet, "kubectl apply -f "+release+".yaml && kubectl rollout status daemonset/mirrorlet --namespace=mirrorlet-system --timeout=60s")
+		for _, w := range workers {
+			e.await(t, w, "{.status.agent}", release)
+			e.await(t, w, obeyedReason, "Proven")
+			untouched(t, w, before[w])
+		}
+		e.discreet(t)
+	}
+	e.pod(t, workers[0], e.spare)
+}
+
+// deleted deletes what is installed without leaving before, and then does what docs/install.md says for that case.
+func (e *estate) deleted(t *testing.T) {
+	must(t, os.Rename(filepath.Join(e.Clone, "v1.yaml"), filepath.Join(e.Clone, "install.yaml")))
+	before := map[*lab.Worker]string{}
+	for _, w := range e.Workers {
+		before[w] = written(t, w)
+	}
+	shell(t, e.Fleet, "kubectl delete -f install.yaml")
+	for _, w := range e.Workers {
+		e.pod(t, w, e.spare)
+		untouched(t, w, before[w])
+	}
+	for _, line := range blocks(section(t, e.Fleet, "docs/install.md", "### When install.yaml was deleted first"), "sh")[0] {
+		shell(t, e.Fleet, line)
+	}
+	for _, w := range e.Workers {
+		shell(t, e.Fleet, "kubectl wait --for=create --timeout=30s mirrornode/"+w.Name) // as the text says after that
+	}
+	for _, line := range blocks(section(t, e.Fleet, "docs/install.md", "## Leave"), "sh")[0] {
+		shell(t, e.Fleet, line)
+	}
+	for _, w := range e.Workers {
+		if is, err := site.Pristine(w); err != nil || is != e.before[w] {
+			t.Errorf("%s was\n%s\nand is (%v)\n%s", w.Name, e.before[w], err, is)
+		}
+	}
+}
+
+// modest checks what the agent takes of its node beside the work that it does.
+func (e *estate) modest(t *testing.T, w *lab.Worker) {
+	pid := agentProcess(t, w)
+	listens(t, pid)
+	for field, limit := range map[string]int64{"VmRSS": 30 << 10, "RssAnon": 12 << 10} {
+		got := status(t, pid, field)
+		t.Logf("%s %d KiB", field, got)
+		if got > limit {
+			t.Errorf("%s is %d KiB, and may be %d", field, got, limit)
+		}
+	}
+	id := strings.TrimPrefix(e.show(t, e.agentPod(t, w), "{.status.containerStatuses[0].containerID}"), "containerd://")
+	unwritten(t, w, id)
+	e.discreet(t)
+}
