@@ -36,7 +36,8 @@ test-unit:
 test-race:
 	@if command -v gcc >/dev/null || [ -n "$$CI" ]; then CGO_ENABLED=1 $(GO) test -race -short ./...; else echo "race detector: not run, gcc is missing"; fi
 
-test-lab: build
+# Tests that do what the README says build image and install.yaml where nothing can be downloaded: so that is done before.
+test-lab: build image install.yaml
 	@if [ "$$(id -u)" = 0 ]; then cd test && CGO_ENABLED=0 $(GO) run ./cmd/parts all; else echo "lab: end-to-end tests are not run, they need root"; fi
 	cd test && CGO_ENABLED=0 $(GO) test -timeout 20m ./...
 
