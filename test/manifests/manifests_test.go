@@ -108,7 +108,7 @@ func TestTheAgentMayDoThisAndNothingElse(t *testing.T) {
 		{"no", "update mirrorconfigs"},
 		{"no", "delete mirrorconfigs"},
 		{"yes", "create mirrornodes"},
-		{"yes", "update mirrornodes --subresource=status"},
+		{"no", "update mirrornodes --subresource=status"},
 		{"yes", "patch mirrornodes --subresource=status"},
 		{"no", "update mirrornodes"},
 		{"no", "delete mirrornodes"},

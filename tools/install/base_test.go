@@ -130,7 +130,7 @@ func TestTheRightsAreTheseAndNoOthers(t *testing.T) {
 		{"ClusterRole mirrorlet", only[*rbac.ClusterRole](t, all, "mirrorlet").Rules, []rbac.PolicyRule{
 			{APIGroups: ours, Resources: []string{"mirrorconfigs"}, Verbs: look},
 			{APIGroups: ours, Resources: []string{"mirrornodes"}, Verbs: []string{"get", "create"}},
-			{APIGroups: ours, Resources: []string{"mirrornodes/status"}, Verbs: []string{"get", "update", "patch"}},
+			{APIGroups: ours, Resources: []string{"mirrornodes/status"}, Verbs: []string{"patch"}},
 			{APIGroups: none, Resources: []string{"nodes"}, Verbs: look},
 			{APIGroups: none, Resources: []string{"services"}, Verbs: look},
 		}},
