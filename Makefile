@@ -31,6 +31,7 @@ test: test-unit test-race test-lab ## Every test; the lab builds or downloads th
 
 test-unit:
 	CGO_ENABLED=0 $(GO) test ./...
+	cd test/crds/oldest && CGO_ENABLED=0 $(GO) test ./...
 	cd tools && CGO_ENABLED=0 $(GO) test ./...
 
 test-race:
@@ -65,5 +66,6 @@ generate: ## Write what is generated from api/v1alpha1
 
 update: ## Rewrite the golden files; read the diff
 	$(GO) test ./runtimes/containerd ./cmd/mirrorlet ./examples -update
+	cd test && $(GO) test -count=1 ./crds -update
 
 .PHONY: help all build image install.yaml demo test test-unit test-race test-lab bench fuzz soak lint format generate update
