@@ -1,9 +1,7 @@
 package e2e_test
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
+	"errors"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,9 +14,10 @@ import (
 // TestTheDaemonSetServesTheContainerdThatRunsIt is the life of a cluster: each step goes on where the last one has ended.
 func TestTheDaemonSetServesTheContainerdThatRunsIt(t *testing.T) {
 	e := settle(t)
-	first := e.grow(t, "first")
+	first := e.grow(t, lab.WorkerConfig{Name: "first"})
 	shell(t, e.Fleet, "kubectl apply -f v1.yaml && kubectl rollout status daemonset/mirrorlet --namespace=mirrorlet-system --timeout=60s")
-	shell(t, e.Fleet, "kubectl apply -f mirrors.yaml && kubectl label node first mirrorlet.dev/enabled=true")
+	e.write(t, e.theMirror())
+	shell(t, e.Fleet, "kubectl apply -f mirrorconfig.yaml && kubectl label node first mirrorlet.dev/enabled=true")
 	var second *lab.Worker
 	for _, step := range []struct {
 		name string
@@ -36,13 +35,15 @@ func TestTheDaemonSetServesTheContainerdThatRunsIt(t *testing.T) {
 		{"a rolling update leaves no gap", func(t *testing.T) { e.restarted(t, first) }},
 		{"an agent that is killed comes back", func(t *testing.T) { e.killed(t, first) }},
 		{"a restart of its containerd is proven again by the same agent", func(t *testing.T) { e.restartedBelow(t, first) }},
+		{"a node that was off has its mirrors, and is proven again", func(t *testing.T) { e.off(t, first) }},
 		{"a node that joins later is served", func(t *testing.T) {
-			second = e.grow(t, "second", "mirrorlet.dev/enabled=true")
+			second = e.grow(t, lab.WorkerConfig{Name: "second", Containerd: "1.7", Labels: []string{"mirrorlet.dev/enabled=true"}})
 			e.await(t, second, obeyedReason, "Proven")
 			e.pod(t, second, e.spare)
 		}},
 		{"an upgrade and a downgrade leave the mirrors alone", func(t *testing.T) { e.released(t, first, second) }},
-		{"nodes keep their mirrors when everything is deleted, and leave when it is there again", func(t *testing.T) { e.deleted(t) }},
+		{"nodes keep their mirrors when everything is deleted, and later", func(t *testing.T) { e.deleted(t); e.kept(t) }},
+		{"nodes leave when everything is there again", func(t *testing.T) { e.deleted(t); e.left(t) }},
 	} {
 		if !t.Run(step.name, step.do) {
 			return
@@ -54,8 +55,7 @@ func TestTheDaemonSetServesTheContainerdThatRunsIt(t *testing.T) {
 func (e *estate) edit(t *testing.T, w *lab.Worker) {
 	t.Helper()
 	generation := e.show(t, "mirrorconfig/cluster", "{.metadata.generation}")
-	shell(t, e.Fleet, fmt.Sprintf(`kubectl patch mirrorconfig cluster --type=json --patch='[{"op": "replace", "path": "/spec/registries/0/mirrors/0",
-		"value": {"location": %q, "ca": {"configMapRef": {"name": "lab-ca"}}, "auth": {"secretRef": {"name": "robot"}}}}]'`, e.spare.URL()))
+	shell(t, e.Fleet, "kubectl patch mirrorconfig cluster --type=json --patch='[{\"op\": \"replace\", \"path\": \"/spec/registries/0/mirrors/0\", \"value\": "+e.theSpare()+"}]'")
 	now := e.show(t, "mirrorconfig/cluster", "{.metadata.generation}")
 	if now == generation {
 		t.Fatal("the edit changed nothing")
@@ -96,20 +96,37 @@ func (e *estate) killed(t *testing.T, w *lab.Worker) {
 
 // restartedBelow restarts the containerd that runs the agent.
 func (e *estate) restartedBelow(t *testing.T, w *lab.Worker) {
-	report := "mirrornode/" + w.Name
-	before, pid, proof := written(t, w), agentProcess(t, w), e.show(t, report, obeyedMessage)
+	before, pid, proof := written(t, w), agentProcess(t, w), e.show(t, "mirrornode/"+w.Name, obeyedMessage)
 	must(t, w.Containerd.Stop())
 	must(t, w.Containerd.Start())
 	start := time.Now()
-	soon(t, "the new containerd has proven what it reads", func() bool {
-		return e.show(t, report, obeyedMessage) != proof && e.show(t, report, obeyedReason) == "Proven"
-	})
+	e.proven(t, w, proof)
 	t.Logf("proven again after %s", time.Since(start).Round(time.Millisecond))
 	if now := agentProcess(t, w); now != pid {
 		t.Errorf("the agent was process %d and is %d", pid, now)
 	}
 	untouched(t, w, before)
 	e.pod(t, w, e.spare)
+}
+
+// off takes the power from a node, and gives it back.
+func (e *estate) off(t *testing.T, w *lab.Worker) {
+	before, proof := written(t, w), e.show(t, "mirrornode/"+w.Name, obeyedMessage)
+	must(t, errors.Join(w.Off(), w.On(), w.Start()))
+	start := time.Now()
+	e.proven(t, w, proof)
+	t.Logf("proven again after %s", time.Since(start).Round(time.Millisecond))
+	untouched(t, w, before)
+	e.pod(t, w, e.spare)
+}
+
+// proven waits for a proof that is newer than one.
+func (e *estate) proven(t *testing.T, w *lab.Worker, than string) {
+	t.Helper()
+	report := "mirrornode/" + w.Name
+	soon(t, w.Name+" has proven again what it reads", func() bool {
+		return e.show(t, report, obeyedMessage) != than && e.show(t, report, obeyedReason) == "Proven"
+	})
 }
 
 // released installs the next release of the agent, and goes back.
@@ -130,9 +147,10 @@ func (e *estate) released(t *testing.T, workers ...*lab.Worker) {
 	e.pod(t, workers[0], e.spare)
 }
 
-// deleted deletes what is installed without leaving before, and then does what docs/install.md says for that case.
+// deleted deletes what is installed without leaving before.
 func (e *estate) deleted(t *testing.T) {
-	must(t, os.Rename(filepath.Join(e.Clone, "v1.yaml"), filepath.Join(e.Clone, "install.yaml")))
+	t.Helper()
+	shell(t, e.Fleet, "cp v1.yaml install.yaml")
 	before := map[*lab.Worker]string{}
 	for _, w := range e.Workers {
 		before[w] = written(t, w)
@@ -142,7 +160,28 @@ func (e *estate) deleted(t *testing.T) {
 		e.pod(t, w, e.spare)
 		untouched(t, w, before[w])
 	}
-	for _, line := range blocks(section(t, e.Fleet, "docs/install.md", "### When install.yaml was deleted first"), "sh")[0] {
+}
+
+// mended is the section about what to do then. Its first block is for who wants to leave, its second for who wants to keep the mirrors.
+const mended = "### When install.yaml was deleted first"
+
+func (e *estate) kept(t *testing.T) {
+	before := map[*lab.Worker]string{}
+	for _, w := range e.Workers {
+		before[w] = written(t, w)
+	}
+	e.write(t, e.theSpare())
+	for _, line := range blocks(section(t, e.Fleet, "docs/install.md", mended), "sh")[1] {
+		shell(t, e.Fleet, line)
+	}
+	for _, w := range e.Workers {
+		e.await(t, w, obeyedReason, "Proven")
+		untouched(t, w, before[w])
+	}
+}
+
+func (e *estate) left(t *testing.T) {
+	for _, line := range blocks(section(t, e.Fleet, "docs/install.md", mended), "sh")[0] {
 		shell(t, e.Fleet, line)
 	}
 	for _, w := range e.Workers {

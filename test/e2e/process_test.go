@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/mirrorlet/mirrorlet/test/lab"
+	"github.com/mirrorlet/mirrorlet/test/site"
 )
 
 // agentProcess is the one process of a worker that is an agent, by its number here.
@@ -101,4 +103,36 @@ func unwritten(t *testing.T, w *lab.Worker, id string) {
 		}
 		return err
 	}))
+}
+
+// discreet checks that no secret is in what agents have logged and told so far.
+func (e *estate) discreet(t *testing.T) {
+	t.Helper()
+	told, err := e.Kubectl("get", "events,mirrornodes", "--all-namespaces", "--output=yaml")
+	must(t, err)
+	for _, w := range e.Workers {
+		logs, err := site.Logs(w)
+		must(t, err)
+		if !strings.Contains(logs, "msg=") {
+			t.Errorf("%s has no logs", w.Name)
+		}
+		told += logs
+		tokens, err := filepath.Glob(w.HostRoot() + "/var/lib/kubelet/pods/*/volumes/kubernetes.io~projected/*/token")
+		must(t, err)
+		for _, file := range tokens {
+			token, err := os.ReadFile(file)
+			must(t, err)
+			if strings.Contains(told, string(token)) {
+				t.Errorf("%s: a token of a service account is told", w.Name)
+			}
+		}
+		if len(tokens) == 0 {
+			t.Errorf("%s has no token", w.Name)
+		}
+	}
+	for _, secret := range []string{canary, base64.StdEncoding.EncodeToString([]byte(canary)), base64.StdEncoding.EncodeToString([]byte("robot:" + canary))} {
+		if strings.Contains(told, secret) {
+			t.Errorf("%s is told", secret)
+		}
+	}
 }
