@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -91,6 +92,9 @@ func (l lookup) ca(r reference) ([]byte, error) {
 // clientCert finds a certificate and its key, as a Secret of type kubernetes.io/tls has them.
 func (l lookup) clientCert(name string) (cert, key []byte, why error) {
 	values, why := l.find(group{"Secret/" + name, [][]string{{"tls.crt", "tls.key"}}, func(values map[string][]byte) error {
+		if bytes.Contains(values["tls.crt"], []byte(privateKey)) {
+			return errKeyInCert
+		}
 		if _, err := tls.X509KeyPair(values["tls.crt"], values["tls.key"]); err != nil {
 			return errors.New("holds a tls.crt and a tls.key that do not belong together, or are not PEM")
 		}
@@ -196,19 +200,23 @@ const ClusterIPs = "clusterIPs"
 var (
 	errNoCertificate = errors.New("holds no certificate that can be read")
 	errPrivateKey    = errors.New("holds a private key, which would be there for everybody to read")
+	errKeyInCert     = errors.New("holds a private key in its tls.crt, which would be there for everybody to read; keep it in tls.key only")
 	errTooLarge      = errors.New("is larger than 256 KiB")
 )
+
+// privateKey begins and ends a private key of any kind in PEM. It is looked for as text, because a block that is damaged is none to pem.Decode.
+const privateKey = "PRIVATE KEY-----"
 
 // certificates reads the certificates in PEM data: at least one, and no private key beside them.
 func certificates(data []byte) ([]*x509.Certificate, error) {
 	if len(data) > maxPEM {
 		return nil, errTooLarge
 	}
+	if bytes.Contains(data, []byte(privateKey)) {
+		return nil, errPrivateKey
+	}
 	var out []*x509.Certificate
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			return nil, errPrivateKey
-		}
 		if block.Type != "CERTIFICATE" || len(block.Headers) > 0 {
 			continue // as crypto/x509 skips them when a runtime reads the file
 		}

@@ -29,6 +29,7 @@ func TestReferencesAreResolvedOrKeptOrHeld(t *testing.T) {
 		{"the last good value is kept when the key is gone", two("") + secret("ca", quoted("tls.crt", good.cert)), last, both, "UnresolvedReference", other.cert},
 		{"the last good value is kept when the new one is no certificate", two("") + secret("ca", quoted("ca.crt", "x")), last, both, "UnresolvedReference", other.cert},
 		{"a key beside a certificate is not used", two("") + secret("ca", quoted("ca.crt", good.cert+good.key)), last, both, "UnresolvedReference", other.cert},
+		{"a damaged key beside a certificate is not used", two("") + secret("ca", quoted("ca.crt", good.cert+strings.Replace(good.key, "\n", "\nx", 1))), last, both, "UnresolvedReference", other.cert},
 		{"a mirror without a value is left out", two(""), nil, second, "UnresolvedReference", ""},
 		{"an entry without any mirror left is held", one, nil, held, "UnresolvedReference UnresolvedReference", ""},
 		{"an entry whose upstream lacks a value is held", upstream, nil, held, "UnresolvedReference UnresolvedReference", ""},
@@ -63,6 +64,10 @@ func TestAClientCertificateAndItsKeyStayTogether(t *testing.T) {
 	r := compile(t, config.Options{LastGood: last}, doc, secret("t", quoted("tls.crt", a.cert, "tls.key", b.key)))
 	if m := r.Intent.Registries[0].Mirrors[0]; string(m.TLS.ClientCert) != b.cert || string(m.TLS.ClientKey) != b.key || reasons(r) != "UnresolvedReference" {
 		t.Errorf("a pair that does not match is used: %v", r.Problems)
+	}
+	r = compile(t, config.Options{LastGood: last}, doc, secret("t", quoted("tls.crt", a.cert+a.key, "tls.key", a.key)))
+	if m := r.Intent.Registries[0].Mirrors[0]; string(m.TLS.ClientCert) != b.cert || reasons(r) != "UnresolvedReference" {
+		t.Errorf("a key goes into the file of the certificate, which everybody may read: %v", r.Problems)
 	}
 	r = compile(t, config.Options{LastGood: last}, doc, secret("t", quoted("tls.crt", a.cert, "tls.key", a.key)))
 	if m := r.Intent.Registries[0].Mirrors[0]; string(m.TLS.ClientKey) != a.key || reasons(r) != "" {
