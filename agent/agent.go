@@ -142,11 +142,13 @@ func (a *Agent) leaving() (Report, error) {
 	if err != nil {
 		return Report{State: Refused}, err
 	}
-	if len(state.Records) == 0 {
-		return Report{State: NotEnrolled}, nil
+	report := Report{State: NotEnrolled}
+	if len(state.Records) > 0 {
+		report.State, report.Leaving = Pending, true
+		report.Plan, err = plan.Leave(state, a.Host.Node)
 	}
-	report := Report{State: Pending, Leaving: true}
-	report.Plan, err = plan.Leave(state, a.Host.Node)
+	a.look = a.Host.Look(a.Now)
+	report.Found, _ = a.detect(state) // for those who choose which node to enrol; that there is none is no error here
 	return report, err
 }
 

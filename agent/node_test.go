@@ -29,8 +29,8 @@ func TestANodeThatNobodyEnrolledIsNotTouched(t *testing.T) {
 	if e := a.hold(t.Context()); e != nil {
 		t.Fatal(e)
 	}
-	if r := pass(t, a); r.State != NotEnrolled || get(a, quayFile) != "" {
-		t.Errorf("state %s, written %q", r.State, get(a, quayFile))
+	if r := pass(t, a); r.State != NotEnrolled || get(a, quayFile) != "" || r.titles() != "containerd 2.4.2" {
+		t.Errorf("state %s, written %q, runtime %q", r.State, get(a, quayFile), r.titles())
 	}
 	if _, e := os.Lstat(at(a, "/var")); !os.IsNotExist(e) {
 		t.Errorf("the agent left something in /var: %v", e)
@@ -106,8 +106,9 @@ func TestTheNodeAndADocumentCanPauseToo(t *testing.T) {
 	}
 }
 
-// prover answers as it is told, and notes what it was asked.
+// prover answers as it is told, and notes what it was asked. The first answers may be others.
 type prover struct {
+	first  []probe.Answer
 	answer probe.Answer
 	names  []string
 }
@@ -116,6 +117,10 @@ func (*prover) Address() string { return "127.0.0.1:9354" }
 
 func (p *prover) Ask(_ context.Context, _, name string) probe.Answer {
 	p.names = append(p.names, name)
+	if len(p.first) > 0 {
+		defer func() { p.first = p.first[1:] }()
+		return p.first[0]
+	}
 	return p.answer
 }
 
@@ -185,6 +190,14 @@ func TestARuntimeThatStartedAgainProvesItselfAgain(t *testing.T) {
 	a.look = nil
 	if _, told := round(t, a); len(p.names) != 2 || obeyed(told) != "True Proven" {
 		t.Errorf("asked for %v", p.names)
+	}
+}
+
+func TestARuntimeThatIsOnlyStartingIsAskedUntilItAnswers(t *testing.T) {
+	a, p, _ := proving(t, document(quay))
+	p.first = []probe.Answer{{Err: fmt.Errorf("%w: refused", probe.ErrUnreachable)}, {Err: fmt.Errorf("%w: not initialized", probe.ErrUnreachable)}}
+	if _, told := round(t, a); obeyed(told) != "True Proven" || len(p.names) != 3 {
+		t.Errorf("told %+v after %d questions", told, len(p.names))
 	}
 }
 

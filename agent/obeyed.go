@@ -115,7 +115,7 @@ func one(ctx context.Context, prover Prover, facts runtimes.Facts, revision stri
 	if facts.Process.PID == 0 {
 		return Obeyed{metav1.ConditionUnknown, NotRunning, facts.Title() + " is installed and does not run"}
 	}
-	switch answer := prover.Ask(ctx, facts.Socket, runtimes.ProofName(revision)); {
+	switch answer := answered(ctx, prover, facts.Socket, runtimes.ProofName(revision)); {
 	case answer.Asked:
 		return Obeyed{Status: metav1.ConditionTrue, Reason: Proven}
 	case errors.Is(answer.Err, probe.ErrNoCRI):
@@ -124,6 +124,21 @@ func one(ctx context.Context, prover Prover, facts runtimes.Facts, revision stri
 		return Obeyed{metav1.ConditionUnknown, NoAnswer, fmt.Sprintf("%s could not be asked at %s: %v", facts.Title(), facts.Socket, answer.Err)}
 	default:
 		return Obeyed{metav1.ConditionFalse, MirrorNotAsked, facts.Title() + " pulled without asking the mirror that was written for it, and said: " + answer.Said}
+	}
+}
+
+// answered asks until somebody is there to answer, or the time is over: a runtime that is only just starting listens before it serves.
+func answered(ctx context.Context, prover Prover, socket, name string) probe.Answer {
+	for {
+		answer := prover.Ask(ctx, socket, name)
+		if !errors.Is(answer.Err, probe.ErrUnreachable) {
+			return answer
+		}
+		select {
+		case <-ctx.Done():
+			return answer
+		case <-time.After(pace / 4): // nothing tells when it serves
+		}
 	}
 }
 

@@ -113,6 +113,9 @@ func (c *Cluster) newFeed(what, path string, keep func([]byte) []byte) *feed {
 // Publish says where the node stands, see Reporter.
 func (c *Cluster) Publish(status v1alpha1.MirrorNodeStatus) { c.report.Publish(status) }
 
+// Reported says that the MirrorNode has once said what was published.
+func (c *Cluster) Reported() bool { return c.report.written.Load() }
+
 // Run watches, and reports what is published, until the context ends. It is called once.
 func (c *Cluster) Run(ctx context.Context) {
 	var running sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -50,6 +51,8 @@ type Reporter struct {
 	limit  *rate.Limiter
 	events *recorder
 	woken  chan struct{}
+	// written says that the MirrorNode has said once what was published.
+	written atomic.Bool
 
 	mu     sync.Mutex
 	latest *v1alpha1.MirrorNodeStatus // what was last published
@@ -126,6 +129,9 @@ func (r *Reporter) step(ctx context.Context) time.Duration {
 		return wait
 	}
 	err := r.write(ctx, *status)
+	if err == nil {
+		r.written.Store(true)
+	}
 	if err == nil || blocked(err) { // Events have rights of their own
 		r.raise(*status)
 		if failed := r.events.flush(ctx, r.Now()); err == nil {

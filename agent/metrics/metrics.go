@@ -24,6 +24,7 @@ var states = []v1alpha1.NodeState{
 // Metrics counts. Make one with New. All methods may be called at any time and from any goroutine.
 type Metrics struct {
 	uptime   func() time.Duration
+	reported func() bool // nil where nobody reports
 	registry *prometheus.Registry
 
 	passes       *prometheus.CounterVec

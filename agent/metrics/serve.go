@@ -31,10 +31,15 @@ func (m *Metrics) Waits(what string) {
 	m.pulse.last, m.pulse.waiting = m.uptime(), what
 }
 
+// Ready has /readyz wait until the first report is written, as reported says, which is asked from several goroutines. It is to be called
+// before Serve.
+func (m *Metrics) Ready(reported func() bool) { m.reported = reported }
+
 // Handler serves /metrics, /healthz and /readyz, to GET and HEAD, and nothing else; profiles least of all.
 //
 // /healthz answers 200 while the loop has made a pass, or has begun to wait for what it may wait for, within 5 minutes, else 503: the
-// process hangs and a restart may help. /readyz answers 200 from the end of the first pass on, whatever came of it.
+// process hangs and a restart may help. /readyz answers 200 from the end of the first pass on, whatever came of it, and in a cluster once
+// that has been reported.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.GathererFunc(m.gather), promhttp.HandlerOpts{
@@ -95,6 +100,8 @@ func (m *Metrics) ready() (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
+	case m.pulse.passed && m.reported != nil && !m.reported():
+		return "", errors.New("the first report has not been written yet; the log says why, if it takes long")
 	case m.pulse.passed:
 		return "ok", nil
 	case m.pulse.waiting != "":

@@ -45,6 +45,12 @@ func TestANodeIsReadyOnceAPassCameToAnEnd(t *testing.T) {
 	if status, body := get(t, m, "/readyz"); status != 200 {
 		t.Errorf("not ready after a pass: %d %s", status, body)
 	}
+	reported := false
+	m.Ready(func() bool { return reported })
+	if status, body := get(t, m, "/readyz"); status != 503 || !strings.Contains(body, "report") {
+		t.Errorf("ready before the first report: %d %s", status, body)
+	}
+	reported = true
 	m.Waits("the lock of the host")
 	if status, body := get(t, m, "/readyz"); status != 200 {
 		t.Errorf("not ready any more: %d %s", status, body)

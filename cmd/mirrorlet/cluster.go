@@ -26,7 +26,8 @@ type service struct {
 	enroll          string
 	proof, listen   string
 
-	follow func(context.Context) // follows the cluster until the end; nil without one
+	follow   func(context.Context) // follows the cluster until the end; nil without one
+	reported func() bool           // says that the cluster has been told; nil without one
 }
 
 func (s *service) flags(c *cobra.Command) {
@@ -82,7 +83,7 @@ func (s *service) enter(ctx context.Context, c *cobra.Command, m *machine) (*age
 		a.Documents, m.nudges = k, k.Changed()
 	}
 	a.Node, a.Tell, a.Connected = k.Node, k.Publish, k.Connected
-	s.follow = k.Run
+	s.follow, s.reported = k.Run, k.Reported
 	a.Log.Info("watching the cluster", "node", s.node, "version", version())
 	return a, leave, nil
 }
@@ -105,6 +106,7 @@ func (s *service) connect(log *slog.Logger, objects bool) (*cluster.Cluster, err
 // serve starts what an agent that runs for long has beside its loop. What fails of it stops the agent.
 func (s *service) serve(ctx context.Context, a *agent.Agent, stop context.CancelCauseFunc) error {
 	a.Version, a.Metrics = version(), metrics.New(version(), host.Uptime)
+	a.Metrics.Ready(s.reported)
 	if s.proof != "" {
 		registry, err := probe.Listen(s.proof)
 		if err != nil {

@@ -184,9 +184,6 @@ func (e *estate) left(t *testing.T) {
 	for _, line := range blocks(section(t, e.Fleet, "docs/install.md", mended), "sh")[0] {
 		shell(t, e.Fleet, line)
 	}
-	for _, w := range e.Workers {
-		shell(t, e.Fleet, "kubectl wait --for=create --timeout=30s mirrornode/"+w.Name) // as the text says after that
-	}
 	for _, line := range blocks(section(t, e.Fleet, "docs/install.md", "## Leave"), "sh")[0] {
 		shell(t, e.Fleet, line)
 	}
