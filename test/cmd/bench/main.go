@@ -51,7 +51,7 @@ func table(p bench.Programs, registries, count int) error {
 	if err == nil {
 		var edits []bench.Edit
 		edits, err = b.Run(count)
-		fmt.Printf("\nan edit of one mirror of a MirrorConfig with %d registries\n", registries)
+		fmt.Printf("\nan edit of one mirror; registries in the MirrorConfig: %d\n", registries)
 		err = errors.Join(err, bench.Print(os.Stdout, edits))
 	}
 	return errors.Join(err, b.Close(), l.Close())
