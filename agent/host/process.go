@@ -30,8 +30,8 @@ type proc struct {
 }
 
 // Processes returns the processes whose binary has one of the given base names, in the order of their numbers; without names, all
-// that have a binary. A process with another mount namespace and another root than process 1 belongs to a container, and one of
-// another user to that user: neither is the host's. What cannot be told of process 1 is not asked of others. A host without /proc
+// that have a binary. A process with another mount namespace and another root than process 1 belongs to a container, one that has
+// only another root sees other files, and one of another user belongs to that user: none of them is the host's. What cannot be told of process 1 is not asked of others. A host without /proc
 // has no processes.
 //
 // Started comes from the boot time in /proc/stat, whole seconds of the clock as it is now, and the ticks in /proc/PID/stat
@@ -131,24 +131,32 @@ func (p proc) argv(pid int) ([]byte, error) {
 func (p proc) of(pid int) string { return filepath.Join(p.dir, strconv.Itoa(pid)) }
 
 // ofHost says that the process sees the host's own files, as the user of process 1. A service of the host may have a mount namespace
-// of its own, with the same root (systemd.exec(5), PrivateTmp and MountFlags). Anybody may name a program containerd: what it says
-// about itself must not lead us.
+// of its own, with the same root (systemd.exec(5), PrivateTmp and MountFlags), and a process with the host's mounts may have a root of
+// its own (chroot(2)), where its files are others. Anybody may name a program containerd: what it says about itself must not lead us.
 func (p proc) ofHost(pid int) bool {
 	mounts, err := os.Readlink(filepath.Join(p.of(pid), "ns/mnt"))
-	if err == nil && p.mounts != "" && mounts != p.mounts && !p.sameRoot(pid) {
+	foreign := err == nil && p.mounts != "" && mounts != p.mounts
+	if foreign && !p.sees(pid, filepath.Join(p.of(1), "root")) || !foreign && p.chrooted(pid) {
 		return false
 	}
 	users := p.users(pid)
 	return p.owner == "" || users == "" || users == p.owner
 }
 
-func (p proc) sameRoot(pid int) bool {
-	first, err := os.Stat(filepath.Join(p.of(1), "root"))
+// chrooted says that the root of a process is neither that of process 1 nor the host's as we have it.
+func (p proc) chrooted(pid int) bool {
+	_, err := os.Stat(filepath.Join(p.of(pid), "root")) // not everybody may ask
+	return err == nil && !p.sees(pid, filepath.Join(p.of(1), "root")) && !p.sees(pid, p.root)
+}
+
+// sees says that a folder is the root of a process.
+func (p proc) sees(pid int, folder string) bool {
+	its, err := os.Stat(filepath.Join(p.of(pid), "root"))
 	if err != nil {
 		return false
 	}
-	its, err := os.Stat(filepath.Join(p.of(pid), "root"))
-	return err == nil && os.SameFile(first, its)
+	other, err := os.Stat(folder)
+	return err == nil && os.SameFile(other, its)
 }
 
 // users are the real, effective, saved and file system user of a process.

@@ -16,11 +16,19 @@ type fake struct {
 	exe, argv, mounts, uid string
 }
 
+// chrooted gives it a root of its own, as containers have.
+func (f fake) chrooted(t *testing.T, h *Host) {
+	t.Helper()
+	root := h.full(fmt.Sprintf("/proc/%d/root", f.pid))
+	check(t, os.Remove(root))
+	check(t, os.Mkdir(root, 0o755))
+}
+
 func (f fake) put(t *testing.T, h *Host) {
 	t.Helper()
 	dir := h.full(fmt.Sprintf("/proc/%d", f.pid))
 	check(t, os.MkdirAll(filepath.Join(dir, "ns"), 0o755))
-	check(t, os.MkdirAll(filepath.Join(dir, "root"), 0o755))
+	check(t, os.Symlink("../..", filepath.Join(dir, "root")))
 	if f.exe != "" {
 		check(t, os.Symlink(f.exe, filepath.Join(dir, "exe")))
 	}
@@ -43,10 +51,14 @@ func TestProcessesAreTheHostsOwn(t *testing.T) {
 		{30, "/usr/bin/containerd", "/usr/bin/containerd\x00-c\x00\x00", "mnt:[1]", "0"},
 		{31, "/usr/bin/containerd", "containerd\x00", "mnt:[2]", "0"},
 		{32, "/home/eve/containerd", "containerd\x00--config\x00/home/eve/evil\x00", "mnt:[1]", "1000"},
+		{33, "/usr/bin/containerd", "containerd\x00", "mnt:[1]", "0"},
 		{9, "/usr/bin/crio (deleted)", "crio\x00", "mnt:[1]", "0"},
 		{34, "/usr/bin/bash", "containerd\x00", "mnt:[1]", "0"},
 	} {
 		f.put(t, h)
+		if f.pid == 31 || f.pid == 33 {
+			f.chrooted(t, h)
+		}
 	}
 	check(t, os.WriteFile(h.full("/proc/stat"), []byte("cpu 1 2 3\nbtime 1700000000\n"), 0o600))
 	got, err := h.Processes("containerd", "crio")
@@ -73,8 +85,6 @@ func TestAServiceWithMountsOfItsOwnIsTheHosts(t *testing.T) {
 	h := open(t)
 	fake{1, "/sbin/init", "", "mnt:[1]", "0"}.put(t, h)
 	fake{8, "/usr/bin/dockerd", "", "mnt:[2]", "0"}.put(t, h)
-	check(t, os.Remove(h.full("/proc/8/root")))
-	check(t, os.Symlink("../1/root", h.full("/proc/8/root")))
 	if got, err := h.Processes("dockerd"); err != nil || len(got) != 1 {
 		t.Errorf("got %+v, %v", got, err)
 	}
