@@ -110,10 +110,15 @@ func (c *Cluster) Agent(args ...string) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Member{cmd: exec.Command(c.program, append([]string{
+	return start(exec.Command(c.program, append([]string{
 		"agent", "--cluster", "--kubeconfig", config, "--root", c.Node.Root, "--node", c.Name, "--namespace", Namespace,
-	}, args...)...)}
-	log, err := m.cmd.StderrPipe()
+	}, args...)...))
+}
+
+// start runs an agent.
+func start(cmd *exec.Cmd) (*Member, error) {
+	m := &Member{cmd: cmd}
+	log, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +129,7 @@ func (c *Cluster) Agent(args ...string) (*Member, error) {
 			m.mu.Unlock()
 		}
 	})
-	return m, m.cmd.Start()
+	return m, cmd.Start()
 }
 
 // PID is the agent's process.
