@@ -1,4 +1,4 @@
-// Package cluster_test has agent/cluster speak with a real API server.
+// Package cluster_test has agent/cluster speak with a real API server, and takes from an agent what it stands on.
 package cluster_test
 
 import (
