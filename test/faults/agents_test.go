@@ -34,7 +34,8 @@ type line struct {
 
 func (d *daemons) start(i int) {
 	d.t.Helper()
-	cmd := exec.Command(string(d.program), "agent", "--root", d.root, "--config", d.config, "--runtime", "containerd@2.4.2")
+	cmd := exec.Command(string(d.program), "agent", "--root", d.root, "--config", d.config, "--runtime", "containerd@2.4.2",
+		"--proof=") // the entry for proofs differs between two agents on one machine, which have two ports
 	log, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -52,6 +53,9 @@ func (d *daemons) start(i int) {
 
 // kill ends one at once.
 func (d *daemons) kill(i int) {
+	if d.running[i] == nil {
+		return
+	}
 	_ = d.running[i].Process.Kill()
 	_ = d.running[i].Wait()
 }
