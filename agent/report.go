@@ -80,7 +80,7 @@ func (a *Agent) log(r Report, err error) {
 		}
 	case r.Waiting:
 		if a.failure = "waiting"; a.failure != before {
-			a.Log.Warn("there are no documents any more; all stays as it is for a while", "for", a.Patience)
+			a.Log.Warn("there are no documents; what is here stays for a while", "for", a.Patience)
 		}
 	case r.Applied && r.Leaving:
 		a.Log.Info("left, as the node is not enrolled any more", "outcome", r.Outcome(), "problems", len(r.Problems))

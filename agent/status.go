@@ -90,7 +90,7 @@ func (r Report) message(obeyed Obeyed, err error) string {
 	case err != nil:
 		return firstLine(err)
 	case r.Waiting:
-		return "there are no MirrorConfigs any more; all stays as it is for a minute"
+		return "there are no MirrorConfigs; what the node has stays for a minute"
 	case obeyed.Status == metav1.ConditionFalse:
 		return obeyed.Message
 	case obeyed.Reason == NoAnswer || obeyed.Reason == NotRunning:
