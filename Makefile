@@ -67,7 +67,7 @@ generate: ## Write what is generated from api/v1alpha1
 	$(GO) generate ./api/...
 
 update: ## Rewrite the golden files; read the diff
-	$(GO) test ./runtimes/containerd ./cmd/mirrorlet ./examples -update
+	$(GO) test ./runtimes/containerd ./runtimes/crio ./cmd/mirrorlet ./examples -update
 	cd test && $(GO) test -count=1 ./crds -update
 
 .PHONY: help all build image install.yaml demo test test-unit test-race test-lab bench fuzz soak lint format generate update

@@ -3,6 +3,7 @@ module github.com/mirrorlet/mirrorlet
 go 1.26.6
 
 require (
+	github.com/BurntSushi/toml v1.5.0
 	github.com/containerd/containerd/v2 v2.4.2
 	github.com/containerd/errdefs v1.0.0
 	github.com/containerd/log v0.2.0
@@ -11,7 +12,17 @@ require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/client_model v0.6.3
 	github.com/sirupsen/logrus v1.10.2
+	go.podman.io/image/v5 v5.39.3
 	k8s.io/client-go v0.37.2
+)
+
+require (
+	github.com/docker/go-units v0.5.0 // indirect
+	github.com/moby/sys/capability v0.4.0 // indirect
+	github.com/moby/sys/mountinfo v0.7.2 // indirect
+	github.com/moby/sys/user v0.4.1 // indirect
+	github.com/opencontainers/runtime-spec v1.3.0 // indirect
+	go.podman.io/storage v1.62.1 // indirect
 )
 
 require (

@@ -31,6 +31,11 @@ type Endpoint struct {
 	CA         string
 	PlainHTTP  bool
 	SkipVerify bool
+	// Insecure endpoints are asked by TLS that nobody verifies, and by plain HTTP where that fails: registries.conf has one word for both,
+	// which stands for the wish for either.
+	Insecure bool
+	// OfHost says that Trust and Identity are those of the endpoint's host, whatever entry leads there.
+	OfHost bool
 	// DialTimeout is zero where the runtime's own default holds.
 	DialTimeout time.Duration
 	// From is where this was said: file:line on a host, or the claim in a document.

@@ -26,6 +26,7 @@ const (
 	CatchAll        Reason = "CatchAll"        // "*" does not reach a registry
 	MirrorAddress   Reason = "MirrorAddress"   // an address that the parser of this version cannot read
 	HostsEntry      Reason = "HostsEntry"      // /etc/hosts entries, where they are not written
+	Inexpressible   Reason = "Inexpressible"   // an option, or a mix of options, that the runtime has no words for
 	RuntimeMismatch Reason = "RuntimeMismatch" // the runtime's own parser reads our files otherwise than they were meant
 )
 
@@ -56,6 +57,13 @@ const (
 	InlineMirrors          Reason = "InlineMirrors"          // registry.mirrors in config.toml
 	UnreadableConfig       Reason = "UnreadableConfig"       // config.toml or an import cannot be read, or not understood
 	RestartPending         Reason = "RestartPending"         // config.toml is newer than the running daemon
+)
+
+// What detection found wrong with the files of CRI-O.
+const (
+	DropInsNotRead Reason = "DropInsNotRead" // CRI-O reads another registries.conf, and not /etc/containers/registries.conf.d
+	BrokenDropIn   Reason = "BrokenDropIn"   // a file with which CRI-O reloads nothing, and does not start
+	FailingEntry   Reason = "FailingEntry"   // an entry of the owner's that loads, and with which every pull fails
 )
 
 // Doc returns the page that explains the reason: docs/reference/path-prefix.md for PathPrefix, cri-disabled.md for CRIDisabled.
@@ -89,9 +97,9 @@ func (r Reason) Effect() Effect {
 	switch r {
 	case Conflict, DuplicateClaim, ForeignEdit, ForeignOwner, Unwritable:
 		return InConflict
-	case PathPrefix, CatchAll, MirrorAddress, HostsEntry:
+	case PathPrefix, CatchAll, MirrorAddress, HostsEntry, Inexpressible:
 		return NotExpressible
-	case CRIDisabled, NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RestartPending, RuntimeNotFound:
+	case CRIDisabled, NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RestartPending, RuntimeNotFound, DropInsNotRead, BrokenDropIn:
 		return NotRead
 	case Invalid, UnresolvedReference, RuntimeMismatch:
 		return NotValid

@@ -47,6 +47,8 @@ type Facts struct {
 	// Roots are the folders that the daemon searches now, in order, literally as it takes them. Where Target is not the first of them,
 	// the daemon does not read what we write, and a Problem says why.
 	Roots []string
+	// Stage are the files and folders of the host that a staged copy of the runtime's tree needs whole, beside the folders of what changes.
+	Stage []string
 	// Notes are short phrases for a person: "config version 3", "transfer pulls".
 	Notes []string
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -27,6 +28,10 @@ type Subject struct {
 	Resolve func(ctx context.Context, facts runtimes.Facts, root string, ref runtimes.Ref) ([]runtimes.Endpoint, error)
 	// Blank takes out of an endpoint what this parser does not tell, on both sides; nil for nothing.
 	Blank func(*runtimes.Endpoint)
+	// Foreign is what the owner of a host may have beside folders of certs.d below the target, from a source of chance; nil for nothing.
+	Foreign func(chance *rand.Rand, cert, key []byte) []runtimes.File
+	// PortsToo says that to this parser a host without a port claims its ports as well.
+	PortsToo bool
 }
 
 // Run checks the law and the other properties for n generated intents, on generated hosts. The seed of a failing one is in the
@@ -60,10 +65,14 @@ func (s Subject) one(t *testing.T, root string, seed uint64) int {
 	}
 	intent := g.intent()
 	writeAll(t, root, g.foreign(s.Facts.Target))
+	if s.Foreign != nil {
+		p := pick(g, certificates())
+		writeAll(t, root, s.Foreign(g.Rand, p.cert, p.key))
+	}
 	refs := g.refs(intent)
 	before := s.unclaimed(root, intent, refs)
 	files, problems := s.Runtime.Render(s.Facts, os.DirFS(root), intent)
-	if err := s.properties(os.DirFS(root), intent, files); err != nil {
+	if err := s.properties(os.DirFS(root), intent, files, problems); err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
 	writeAll(t, root, files)
@@ -90,12 +99,22 @@ func (s Subject) one(t *testing.T, root string, seed uint64) int {
 func (s Subject) unclaimed(root string, intent runtimes.Intent, refs []runtimes.Ref) string {
 	var b strings.Builder
 	for _, ref := range refs {
-		if _, claimed := intent.Match(ref); !claimed {
+		if _, claimed := intent.Match(ref); !claimed && !s.claimedByHost(intent, ref) {
 			endpoints, err := s.resolve(root, ref)
+			for i := range endpoints {
+				if endpoints[i].OfHost { // another entry may lead to the host, and have it trusted
+					endpoints[i].CA, endpoints[i].Trust, endpoints[i].Identity = "", nil, ""
+				}
+			}
 			fmt.Fprintln(&b, ref, endpoints, err)
 		}
 	}
 	return b.String()
+}
+
+// claimedByHost says that this parser takes the reference for one of an entry's that names its host without the port.
+func (s Subject) claimedByHost(intent runtimes.Intent, ref runtimes.Ref) bool {
+	return s.PortsToo && slices.ContainsFunc(intent.Registries, func(r runtimes.Registry) bool { return strings.HasPrefix(ref.Registry, r.Prefix+":") })
 }
 
 func (s Subject) resolve(root string, ref runtimes.Ref) ([]runtimes.Endpoint, error) {
@@ -130,16 +149,16 @@ func (s Subject) law(root string, intent runtimes.Intent, ref runtimes.Ref) erro
 	return runtimes.Obeys(ref, got, want)
 }
 
-// covered says that a Problem speaks of the reference's entry, or of its registry as a whole.
+// covered says that a Problem speaks of the reference's entry, of its registry as a whole, or of a part of that which claims it.
 func covered(problems []runtimes.Problem, intent runtimes.Intent, ref runtimes.Ref) bool {
 	r, _ := intent.Match(ref)
 	return slices.ContainsFunc(problems, func(p runtimes.Problem) bool {
-		return p.Registry != "" && (p.Registry == r.Prefix || p.Registry == ref.Registry) && p.Reason.Effect() != runtimes.Noted
+		return p.Registry != "" && (p.Registry == r.Prefix || ref.Matches(p.Registry)) && p.Reason.Effect() != runtimes.Noted
 	})
 }
 
 // properties are those of Render that need no parser.
-func (s Subject) properties(host fs.FS, intent runtimes.Intent, files []runtimes.File) error {
+func (s Subject) properties(host fs.FS, intent runtimes.Intent, files []runtimes.File, problems []runtimes.Problem) error {
 	if again, _ := s.Runtime.Render(s.Facts, host, intent); !reflect.DeepEqual(files, again) {
 		return fmt.Errorf("the same input gives other files")
 	}
@@ -162,14 +181,15 @@ func (s Subject) properties(host fs.FS, intent runtimes.Intent, files []runtimes
 			}
 		}
 	}
-	return s.alone(host, intent, files)
+	return s.alone(host, intent, files, problems)
 }
 
 // alone checks that a registry's files are the same without the others: one that is bad stops nobody else. "*" is left out, as it
-// depends on the others by its nature.
-func (s Subject) alone(host fs.FS, intent runtimes.Intent, files []runtimes.File) error {
+// depends on the others by its nature, and so is a registry of which a Problem says why it is not as it would be.
+func (s Subject) alone(host fs.FS, intent runtimes.Intent, files []runtimes.File, problems []runtimes.Problem) error {
 	for _, r := range intent.Registries {
-		if r.Prefix == "*" {
+		excused := slices.ContainsFunc(problems, func(p runtimes.Problem) bool { return p.Registry == r.Prefix && p.Reason.Effect() != runtimes.Noted })
+		if r.Prefix == "*" || excused {
 			continue
 		}
 		own, _ := s.Runtime.Render(s.Facts, host, runtimes.Intent{Registries: []runtimes.Registry{r}})
