@@ -25,6 +25,12 @@ func NeedAPIServer(t testing.TB) {
 	needParts(t, "etcd", "kube-apiserver", "kubectl")
 }
 
+// NeedCRIO is NeedAPIServer for a CRI-O.
+func NeedCRIO(t testing.TB) {
+	t.Helper()
+	needParts(t, "crio", "pinns", "conmon", "runc")
+}
+
 // NeedCluster is NeedAPIServer for a cluster with workers of these releases of containerd, such as 2.4.
 func NeedCluster(t testing.TB, containerds ...string) {
 	t.Helper()

@@ -2,6 +2,7 @@ package parts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +20,8 @@ func recipeOf(p Part) recipe {
 		return buildGo
 	case "kubernetes":
 		return buildKubernetes
+	case "make":
+		return runMake
 	case "debian":
 		return unpackDebian
 	default:
@@ -38,10 +41,13 @@ func buildGo(ctx context.Context, p Part, scratch, target string) error {
 
 // build makes the module, with these other modules in it, and builds the program.
 func build(ctx context.Context, p Part, scratch, target, ldflags string, others ...string) error {
+	if err := copySums(ctx, p, scratch); err != nil {
+		return err
+	}
 	for _, argv := range [][]string{
 		{"go", "mod", "init", "part"},
 		append([]string{"go", "get", p.Settings["package"] + "@v" + p.Version()}, others...),
-		{"go", "build", "-trimpath", "-ldflags", ldflags, "-o", target, p.Settings["package"]},
+		{"go", "build", "-trimpath", "-tags", p.Settings["tags"], "-ldflags", ldflags, "-o", target, p.Settings["package"]},
 	} {
 		if _, err := run(ctx, scratch, argv...); err != nil {
 			return err
@@ -50,9 +56,74 @@ func build(ctx context.Context, p Part, scratch, target, ldflags string, others 
 	return prints(ctx, p, target, p.Version())
 }
 
+// copySums begins the module with the sums of the part's own, where its line names that: a requirement of cri-o has sums that the checksum
+// database does not know.
+func copySums(ctx context.Context, p Part, scratch string) error {
+	if p.Settings["module"] == "" {
+		return nil
+	}
+	dir, err := source(ctx, p, scratch)
+	if err != nil {
+		return err
+	}
+	sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(scratch, "go.sum"), sums, 0o644)
+}
+
+// source is the folder of the part's module, which nobody may write to.
+func source(ctx context.Context, p Part, scratch string) (string, error) {
+	var module struct{ Dir string }
+	err := printed(ctx, &module, scratch, "go", "mod", "download", "-json", p.Settings["module"]+"@v"+p.Version())
+	return module.Dir, err
+}
+
+// runMake builds a program in C that a Go module brings along, in a copy of that module's folder, by its Makefile.
+func runMake(ctx context.Context, p Part, scratch, target string) error {
+	dir, err := source(ctx, p, scratch)
+	if err != nil {
+		return err
+	}
+	tree := filepath.Join(scratch, "tree")
+	if err := os.CopyFS(filepath.Join(tree, p.Settings["package"]), os.DirFS(filepath.Join(dir, p.Settings["package"]))); err != nil {
+		return err
+	}
+	if _, err := run(ctx, filepath.Join(tree, p.Settings["package"]), "make"); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(tree, p.Settings["path"]), target)
+}
+
 // unpackDebian takes the program out of a package, in the version that the machine's own package sources have.
 func unpackDebian(ctx context.Context, p Part, scratch, target string) error {
 	name, tree := p.Settings["package"], filepath.Join(scratch, "tree")
+	file, err := download(ctx, scratch, name)
+	if err != nil {
+		return err
+	}
+	version, err := run(ctx, scratch, "dpkg-deb", "-f", file, "Version")
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(version, p.Version()+".") {
+		return fmt.Errorf("the package sources have %s %s, and %s.* is wanted: that is in another Debian", name, version, p.Version())
+	}
+	if _, err := run(ctx, scratch, "dpkg-deb", "-x", file, tree); err != nil {
+		return err
+	}
+	if p.Settings["with"] != "" {
+		return withLibraries(ctx, p, scratch, target, tree)
+	}
+	if err := os.Rename(filepath.Join(tree, p.Settings["path"]), target); err != nil {
+		return err
+	}
+	return prints(ctx, p, target, p.Version()+".")
+}
+
+// download fetches a package and returns its file.
+func download(ctx context.Context, scratch, name string) (string, error) {
 	_, err := run(ctx, scratch, "apt-get", "download", name)
 	if err != nil && os.Geteuid() == 0 { // on a new machine the lists of packages are missing, on an old one they are out of date
 		if _, err = run(ctx, scratch, "apt-get", "update"); err == nil {
@@ -60,23 +131,43 @@ func unpackDebian(ctx context.Context, p Part, scratch, target string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w\nthe lists of packages may be missing or old: apt-get update", err)
+		return "", fmt.Errorf("%w\nthe lists of packages may be missing or old: apt-get update", err)
 	}
 	files, err := filepath.Glob(filepath.Join(scratch, name+"_*.deb"))
 	if err != nil || len(files) != 1 {
-		return fmt.Errorf("apt-get download %s left %d files: %v", name, len(files), err)
+		return "", fmt.Errorf("apt-get download %s left %d files: %v", name, len(files), err)
 	}
-	version, err := run(ctx, scratch, "dpkg-deb", "-f", files[0], "Version")
-	if err != nil {
-		return err
+	return files[0], nil
+}
+
+// started runs the program of a part with the libraries that lie beside it.
+const started = `#!/bin/sh
+here=$(dirname "$0")
+LD_LIBRARY_PATH="$here/lib" exec "$here/bin/${0##*/}" "$@"
+`
+
+// withLibraries is for a program with libraries that a machine need not have: they come from packages of their own, and lie beside it.
+func withLibraries(ctx context.Context, p Part, scratch, target, tree string) error {
+	for _, name := range strings.Split(p.Settings["with"], ",") {
+		file, err := download(ctx, scratch, name)
+		if err != nil {
+			return err
+		}
+		if _, err := run(ctx, scratch, "dpkg-deb", "-x", file, tree); err != nil {
+			return err
+		}
 	}
-	if !strings.HasPrefix(version, p.Version()+".") {
-		return fmt.Errorf("the package sources have %s %s, and %s.* is wanted: that is in another Debian", name, version, p.Version())
+	folders, err := filepath.Glob(filepath.Join(tree, "usr/lib/*-linux-gnu*"))
+	if err != nil || len(folders) != 1 {
+		return fmt.Errorf("%s: %d folders of libraries: %v", p.Settings["with"], len(folders), err)
 	}
-	if _, err := run(ctx, scratch, "dpkg-deb", "-x", files[0], tree); err != nil {
-		return err
-	}
-	if err := os.Rename(filepath.Join(tree, p.Settings["path"]), target); err != nil {
+	made := filepath.Dir(target)
+	if err := errors.Join(
+		os.Rename(folders[0], filepath.Join(made, "lib")),
+		os.Mkdir(filepath.Join(made, "bin"), 0o755),
+		os.Rename(filepath.Join(tree, p.Settings["path"]), filepath.Join(made, "bin", p.program())),
+		os.WriteFile(target, []byte(started), 0o755),
+	); err != nil {
 		return err
 	}
 	return prints(ctx, p, target, p.Version()+".")
