@@ -19,7 +19,8 @@ type CRIO struct {
 	*Daemon
 	// Folder holds all that it has: crio.conf, log, and below it root and run.
 	Folder string
-	// Etc lies over the machine's /etc for this daemon: Etc/containers is its /etc/containers.
+	// Etc lies over the machine's /etc for this daemon, so Etc/hosts is its /etc/hosts. It is to be written before the start; from then on the
+	// files are at HostRoot.
 	Etc string
 	// Socket is where its CRI listens.
 	Socket string

@@ -23,7 +23,7 @@ func TestACRIOPullsThroughTheMirrorOfADropInOnceItHasReloaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cri.Close()
-	write(t, d.Etc+"/containers/registries.conf.d/a.conf", fmt.Sprintf("[[registry]]\nprefix = 'cr.example.com'\nlocation = '%s'\ninsecure = true\n", mirror.Host()))
+	write(t, d.HostRoot()+"/etc/containers/registries.conf.d/a.conf", fmt.Sprintf("[[registry]]\nprefix = 'cr.example.com'\nlocation = '%s'\ninsecure = true\n", mirror.Host()))
 	if _, err := cri.PullImage(t.Context(), "cr.example.com/library/app:1", nil); err == nil {
 		t.Error("the drop-in counts before a reload")
 	}
@@ -36,7 +36,7 @@ func TestACRIOPullsThroughTheMirrorOfADropInOnceItHasReloaded(t *testing.T) {
 	if len(mirror.Log.About("library/app")) == 0 {
 		t.Error("the mirror was not asked")
 	}
-	write(t, d.Etc+"/containers/registries.conf.d/b.conf", "[[registry]\n")
+	write(t, d.HostRoot()+"/etc/containers/registries.conf.d/b.conf", "[[registry]\n")
 	if err := d.Reload(); !errors.Is(err, lab.ErrReload) {
 		t.Errorf("a reload with a broken drop-in: %v", err)
 	}
