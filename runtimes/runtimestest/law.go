@@ -60,8 +60,10 @@ func (s Subject) empty(t *testing.T) {
 func (s Subject) one(t *testing.T, root string, seed uint64) int {
 	t.Helper()
 	g := newGenerator(seed)
-	if err := os.RemoveAll(filepath.Join(root, "etc")); err != nil {
-		t.Fatal(err)
+	for _, top := range []string{"etc", "root"} {
+		if err := os.RemoveAll(filepath.Join(root, top)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	intent := g.intent()
 	writeAll(t, root, g.foreign(s.Facts.Target))
