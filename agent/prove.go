@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/mirrorlet/mirrorlet/agent/plan"
@@ -55,14 +56,14 @@ func disobeys(ctx context.Context, f plan.Found, root string, intent runtimes.In
 	return []runtimes.Problem{{Registry: r.Prefix, Reason: runtimes.RuntimeMismatch, From: r.From, Message: message}}
 }
 
-// staged is the runtime's tree as it will be, as far as the changed folders need it: what changes, what stands beside it, and what the
-// runtime's other roots hold, which files may mention.
+// staged is the runtime's tree as it will be, as far as the changed folders need it: what changes, what stands beside it, what the runtime's
+// other roots hold, which files may mention, and what it names itself.
 func staged(in plan.Input, facts runtimes.Facts, changes []plan.Change) map[string]plan.Node {
 	tree := map[string]plan.Node{}
 	folders, gone := map[string]bool{}, map[string]bool{}
 	for _, c := range changes {
 		switch {
-		case !strings.HasPrefix(c.Path, facts.Target+"/"):
+		case !concerns(facts, c.Path):
 		case c.New.Kind == plan.Absent:
 			gone[c.Path] = true
 		default:
@@ -75,6 +76,9 @@ func staged(in plan.Input, facts runtimes.Facts, changes []plan.Change) map[stri
 			folders[root] = true
 		}
 	}
+	for _, p := range facts.Stage {
+		folders[p] = true
+	}
 	for dir := range folders {
 		_ = fs.WalkDir(in.Host, dir[1:], func(name string, e fs.DirEntry, err error) error {
 			if p := "/" + name; err == nil && !e.IsDir() && !gone[p] && tree[p].Kind == plan.Absent {
@@ -85,4 +89,9 @@ func staged(in plan.Input, facts runtimes.Facts, changes []plan.Change) map[stri
 		})
 	}
 	return tree
+}
+
+// concerns says that the runtime may read a path.
+func concerns(facts runtimes.Facts, file string) bool {
+	return slices.ContainsFunc(append(slices.Clone(facts.Stage), facts.Target), func(p string) bool { return file == p || strings.HasPrefix(file, p+"/") })
 }
