@@ -73,23 +73,30 @@ type tree struct {
 	contexts []*types.SystemContext
 }
 
-// contexts reads the main file and the drop-ins beside it; where those are the system's, root's own drop-ins come after them. Nothing is
+// contexts are for the main file and the drop-ins beside it; where those are the system's, root's own drop-ins come after them. Nothing is
 // taken from a cache of before. Source: newConfigWrapperWithHomeDir in pkg/sysregistriesv2/system_registries_v2.go of go.podman.io/image
 // v5.39.3; cri-o v1.34.0 has containers/image v5.35.0 with the same rules.
 func contexts(root, from string) []*types.SystemContext {
 	sysregistriesv2.InvalidateCache()
-	main, folder := filepath.Join(root, beside(from)), os.DevNull
-	if _, err := os.Stat(main); errors.Is(err, fs.ErrNotExist) {
-		main = os.DevNull // a main file that is not there is none, and one that is named has to be there
-	}
-	if from != beside(from) {
-		folder = filepath.Join(root, from)
-	}
-	out := []*types.SystemContext{{SystemRegistriesConfPath: main, SystemRegistriesConfDirPath: folder}}
-	if beside(from) == mainConf {
-		out = append(out, &types.SystemContext{SystemRegistriesConfPath: os.DevNull, SystemRegistriesConfDirPath: filepath.Join(root, userDropIns)})
+	main := beside(from)
+	out := system(root, main, main+".d")
+	if main == mainConf {
+		out = append(out, system(root, "", userDropIns)...)
 	}
 	return out
+}
+
+// system is one configuration; none where there is no file of it. A main file that is named has to be there, and without a name the parser
+// would look into the home of this very process: the first drop-in, which counts again in its turn, takes the place of a missing one.
+func system(root, main, folder string) []*types.SystemContext {
+	if _, err := os.Stat(filepath.Join(root, main)); main == "" || errors.Is(err, fs.ErrNotExist) {
+		names := confNames(os.DirFS(root), folder)
+		if len(names) == 0 {
+			return nil
+		}
+		main = filepath.Join(folder, names[0])
+	}
+	return []*types.SystemContext{{SystemRegistriesConfPath: filepath.Join(root, main), SystemRegistriesConfDirPath: filepath.Join(root, folder)}}
 }
 
 // find returns the entry for a name, nil for none: that with the longest prefix, of the last configuration that has it.
