@@ -59,11 +59,13 @@ func readSettings(host fs.FS, f flags) (settings, []string, []runtimes.Problem) 
 
 func settingsFiles(host fs.FS, f flags) []string {
 	var out []string
-	if f.config != "" {
+	if path.IsAbs(f.config) { // a relative one begins where the daemon was started, which is not known
 		out = append(out, path.Clean(f.config))
 	}
-	folder := strings.TrimPrefix(path.Clean(f.folder), "/")
-	_ = fs.WalkDir(host, folder, func(name string, e fs.DirEntry, err error) error {
+	if !path.IsAbs(f.folder) || path.Clean(f.folder) == "/" {
+		return out
+	}
+	_ = fs.WalkDir(host, path.Clean(f.folder)[1:], func(name string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {
 			out = append(out, "/"+name)
 		}
