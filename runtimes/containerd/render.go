@@ -136,17 +136,24 @@ func newRendering(facts runtimes.Facts, found folder, r runtimes.Registry) *rend
 	return g
 }
 
-// files are the registry's certificates and then its hosts.toml. A registry of which only certificates are known gets no hosts.toml: a
+// files are the registry's certificates and then its hosts.toml. A registry of which only a CA is known gets no hosts.toml: a
 // docker-style file does the same in every version, and 1.6 drops a hosts.toml without a host table.
 func (g *rendering) files() []runtimes.File {
 	up := g.registry.Upstream
-	if len(g.registry.Mirrors) == 0 && !up.SkipVerify && g.inPlace && !runtimes.IsLoopback(g.registry.Prefix) {
-		g.docker(up)
+	if len(g.registry.Mirrors)+len(up.ClientCert) == 0 && !up.SkipVerify && g.inPlace && !runtimes.IsLoopback(g.registry.Prefix) {
+		if len(up.CA) > 0 {
+			g.cert(dockerCA, up.CA, false)
+		}
 		return g.certs
 	}
 	content := g.hostsToml()
 	return append(g.certs, g.file("hosts.toml", content, g.secret))
 }
+
+// dockerCA is the name of a docker-style CA: always the same, so that a new CA takes the place of the old one in one step. containerd lists
+// such files and then opens them, so a name that comes and goes fails the pull that has just listed it. That cannot be had for a
+// certificate and its key, which are two files: they need a hosts.toml.
+const dockerCA = "mirrorlet.crt"
 
 // hostsToml is the file in the grammar that holds for 1.6 to 2.4: explicit tables in order, each subtable right after its table, root
 // keys for the last host that is asked.
@@ -248,18 +255,6 @@ func (g *rendering) tls(t runtimes.TLS) entry {
 		e.client = [][2]string{{name + ".pem", name + ".key.pem"}}
 	}
 	return e
-}
-
-// docker writes the terms as docker-style files, which containerd takes up where there is no hosts.toml.
-func (g *rendering) docker(t runtimes.TLS) {
-	if len(t.CA) > 0 {
-		g.cert("mirrorlet-"+short(t.CA)+".crt", t.CA, false)
-	}
-	if len(t.ClientCert) > 0 {
-		name := "mirrorlet-" + short(t.ClientCert, t.ClientKey)
-		g.cert(name+".key", t.ClientKey, true)
-		g.cert(name+".cert", t.ClientCert, false)
-	}
 }
 
 // cert adds a file of the folder, once.
