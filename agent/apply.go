@@ -14,6 +14,7 @@ func (a *Agent) apply(ctx context.Context, report *Report) error {
 	now, wish := a.Uptime(), target(report.Changes)
 	err := a.backoff.waits(everything, wish, now)
 	if err == nil {
+		a.Host.Grace = a.patience(report.Changes)
 		err = a.Host.Commit(ctx, report.Changes, report.references, nil)
 		a.note(report.Changes, wish, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/mirrorlet/mirrorlet/agent/plan"
 )
@@ -150,6 +151,9 @@ func name(k plan.Kind) string {
 func (h *Host) make(steps []step) (int, error) {
 	var unsynced []string
 	for i, s := range steps {
+		if s.Pause {
+			time.Sleep(h.Grace) // nothing tells when a reader is done
+		}
 		if err := h.put(s.full, s.was, s.New, s.unchanged); err != nil {
 			return i, s.failed(err)
 		}

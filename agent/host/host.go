@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +35,9 @@ var ErrChanged = errors.New("somebody else changed it since it was looked at")
 
 // Host is one machine. It is for one goroutine at a time; the file systems it hands out are for any.
 type Host struct {
+	// Grace is how long a commit waits where a change asks for a pause. Zero: not at all, as where nobody reads.
+	Grace time.Duration
+
 	root     string
 	disk     disk
 	lock     *os.File          // held while it is open

@@ -98,7 +98,7 @@ func Diff(in Input, files []runtimes.File) ([]Change, []runtimes.Problem, error)
 			return nil, nil, &Obstacle{r.Path, r.Registry, err}
 		}
 	}
-	return d.changes, d.problems, nil
+	return order(d.changes, files), d.problems, nil
 }
 
 // ErrInTheWay says that something stands at a path which nobody may replace by a file of ours.

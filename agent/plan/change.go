@@ -69,7 +69,8 @@ func digest(b []byte) string {
 }
 
 // Change is the way of one path from what it is to what it should be. Lists of them are in the order in which they are safe to make:
-// a folder before what is in it, a CA before the file that mentions it, and what goes away last, in reverse.
+// a folder before what is in it, a CA before the file that mentions it, and what goes away last, in reverse, and where it has a successor
+// after a pause.
 type Change struct {
 	Path     string // absolute, as the host sees it
 	Old, New Node
@@ -79,6 +80,8 @@ type Change struct {
 	From     string // the claim behind it
 	// Release says that the path is its owner's again: its record goes when the change is made.
 	Release bool
+	// Pause says that whoever is reading what the changes before have replaced must be given time to finish before this one is made.
+	Pause bool
 }
 
 // Silent says that the path stays as it is: only the state changes.

@@ -1,0 +1,121 @@
+package agent
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/remotes/docker/config"
+
+	"github.com/mirrorlet/mirrorlet/runtimes"
+	"github.com/mirrorlet/mirrorlet/runtimes/containerd"
+)
+
+// pair is a certificate that vouches for itself from now for a time, and its key, in PEM.
+func pair(t *testing.T, name string, from, until time.Time) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: until, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	must(t, err)
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	must(t, err)
+	encode := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	return encode("CERTIFICATE", der), encode("PRIVATE KEY", secret)
+}
+
+// secrets are a CA and a client's pair, of one generation, as documents.
+func secrets(t *testing.T, generation int) string {
+	t.Helper()
+	now := time.Now()
+	ca, _ := pair(t, fmt.Sprintf("authority %d", generation), now.Add(-time.Hour), now.Add(time.Hour*1000))
+	cert, key := pair(t, fmt.Sprintf("client %d", generation), now.Add(-time.Hour), now.Add(time.Hour*1000))
+	const object = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: %s}\nstringData: {%s: %q, tls.key: %q}\n"
+	return fmt.Sprintf(object, "ca", "ca.crt", ca, "") + fmt.Sprintf(object, "pair", "tls.crt", cert, key)
+}
+
+const terms = "ca: {secretRef: {name: ca}}, clientCert: {secretRef: {name: pair}}"
+
+// running has a containerd run on the agent's host, as far as its /proc goes.
+func running(t *testing.T, a *Agent) {
+	t.Helper()
+	put(t, a, "/proc/7/cmdline", "/usr/bin/containerd\x00")
+	put(t, a, "/proc/7/stat", "7 (containerd) S"+strings.Repeat(" 1", 40))
+	must(t, os.Symlink("/usr/bin/containerd", at(a, "/proc/7/exe")))
+	a.Runtimes = []runtimes.Runtime{containerd.Runtime{}}
+}
+
+// pulling reads what a pull reads, with containerd's own reader, in several loops until the function that it returns is called, which
+// says how often it failed, and of how many.
+func pulling(t *testing.T, a *Agent) (stop func() (failed, all int64)) {
+	t.Helper()
+	read := config.ConfigureHosts(t.Context(), config.HostOptions{HostDir: config.HostDirFromRoot(at(a, "/etc/containerd/certs.d"))})
+	var loops sync.WaitGroup
+	var over atomic.Bool
+	var failed, all atomic.Int64
+	var why sync.Once
+	for range 8 {
+		loops.Go(func() {
+			for !over.Load() {
+				all.Add(1)
+				if _, err := read("quay.io"); err != nil {
+					failed.Add(1)
+					why.Do(func() { t.Log(err) })
+				}
+			}
+		})
+	}
+	return func() (int64, int64) {
+		over.Store(true)
+		loops.Wait()
+		return failed.Load(), all.Load()
+	}
+}
+
+// What a registry is verified by is exchanged while pulls read it, in each of the forms that the files can take.
+func TestNoPullMeetsACertificateThatIsGone(t *testing.T) {
+	mirror := string(document("  - {prefix: quay.io, mirrors: [{location: https://m.example.com, " + terms + "}]}\n"))
+	pair := string(document("  - {prefix: quay.io, upstream: {" + terms + "}}\n"))
+	ca := string(document("  - {prefix: quay.io, upstream: {ca: {secretRef: {name: ca}}}}\n"))
+	for name, turns := range map[string][]string{
+		"of a mirror":                            {mirror},
+		"of the registry itself, with a pair":    {pair},
+		"of the registry itself, as a CA alone":  {ca},
+		"of a registry whose mirror comes, goes": {mirror, ca},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, file := pretended(t, []byte(turns[0]+secrets(t, 0)))
+			running(t, a)
+			pass(t, a)
+			stop := pulling(t, a)
+			for i := range rotations {
+				write(t, file, []byte(turns[(i+1)%len(turns)]+secrets(t, i+1)))
+				if r := pass(t, a); !r.Applied {
+					t.Errorf("rotation %d changed nothing", i)
+				}
+			}
+			failed, all := stop()
+			t.Logf("%d of %d pulls have failed", failed, all)
+			if failed > 0 {
+				t.Fail()
+			}
+		})
+	}
+}
+
+const rotations = 4
