@@ -45,7 +45,8 @@ const (
 	UnresolvedReference Reason = "UnresolvedReference" // a Secret or ConfigMap that is not there
 	ClearText           Reason = "ClearText"           // a plain HTTP mirror may be sent pull secrets
 	NoEffect            Reason = "NoEffect"            // an entry that is fine and changes nothing
-	ExpiredCertificate  Reason = "ExpiredCertificate"  // a certificate whose time is over
+	ExpiredCertificate  Reason = "ExpiredCertificate"  // a certificate whose time is over, or has not come
+	ExpiringCertificate Reason = "ExpiringCertificate" // a certificate whose time is nearly over
 )
 
 // What detection found wrong with the runtime itself.

@@ -13,7 +13,7 @@ import (
 func (d Documents) Compile(o Options) Result {
 	c := compiler{
 		Options:    o,
-		lookup:     lookup{values: d.values, lastGood: o.LastGood, used: map[string][]byte{}},
+		lookup:     lookup{values: d.values, lastGood: o.LastGood, used: map[string][]byte{}, judge: judge{now: o.Now}},
 		registries: map[string]string{},
 		names:      map[string]string{},
 	}
@@ -170,12 +170,22 @@ func (c *compiler) tls(t *runtimes.TLS, refs references, registry, from, what st
 		t.ClientCert, t.ClientKey, why = c.clientCert(refs.clientCert)
 		ok = c.resolved(len(t.ClientCert) > 0, why, registry, from, what) && ok
 	}
-	for _, pem := range [][]byte{t.CA, t.ClientCert} {
-		if subject, is := expired(pem, c.Now); is {
-			c.problem(registry, runtimes.ExpiredCertificate, from, "the certificate of "+quote(subject)+" has expired; renew it")
-		}
+	if ok {
+		c.judged(*t, refs, registry, from)
 	}
 	return ok
+}
+
+// judged notes when what is used ends, and says what a person must know of that.
+func (c *compiler) judged(t runtimes.TLS, refs references, registry, from string) {
+	ca, client := c.judge.authorities(t.CA), c.judge.client(t.ClientCert)
+	note(&c.result.Expiry.CA, ca.ends)
+	note(&c.result.Expiry.Client, client.ends)
+	for _, p := range []runtimes.Problem{ca.note(c.Now, refs.caPlace()), client.note(c.Now, "Secret/"+refs.clientCert)} {
+		if p.Reason != "" {
+			c.problem(registry, p.Reason, from, p.Message)
+		}
+	}
 }
 
 // resolved reports a reference that is not there, or not any more, and passes on whether there is a value for it.
@@ -230,7 +240,7 @@ func (c *compiler) finish() Result {
 	c.tooMany("registries", len(c.registries), maxRegistriesTogether)
 	c.tooMany("hosts", len(i.Hosts), maxHostsTogether)
 	c.idle()
-	c.result.Intent, c.result.References = c.intent, c.used
+	c.result.Intent, c.result.References, c.result.Turn = c.intent, c.used, c.judge.turn
 	if len(i.Held)+len(i.HeldHosts) > 0 || c.result.Refused {
 		c.result.References = maps.Clone(c.LastGood)
 		if c.result.References == nil {

@@ -75,6 +75,10 @@ type Result struct {
 	// References are the values that the intent uses, to be handed in as the next LastGood. They are secret. While anything is held,
 	// nothing of the LastGood before is dropped.
 	References map[string][]byte
+	// Expiry says when the certificates end that the intent uses.
+	Expiry Expiry
+	// Turn is when the same documents will mean something else, as a certificate begins or ends, or nears its end; zero: never.
+	Turn time.Time
 }
 
 // Selectors are the different nodeSelectors of the documents, for those who have no node to ask about: with each of them as the labels,

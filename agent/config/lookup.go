@@ -1,25 +1,21 @@
 package config
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 )
 
 // lookup finds the values behind references: in the documents, else among the last good ones.
 type lookup struct {
 	values, lastGood map[string][]byte
 	used             map[string][]byte
+	judge            judge
 }
 
 // group is values of one object that only make sense together.
@@ -29,11 +25,18 @@ type group struct {
 	keys [][]string
 	// check says why values that are there cannot be used, without showing them.
 	check func(values map[string][]byte) error
+	// late says why values that can be used are of no use at this time; nil for values that are of use at any.
+	late func(values map[string][]byte) error
 }
 
-// find returns the values of a group by key. The text says why they are not those of the documents, or why there are none.
-func (l lookup) find(g group) (values map[string][]byte, why error) {
+// find returns the values of a group by key. The text says why they are not those of the documents, or why there are none. Values whose
+// time is over, or has not come, are used all the same, unless the last good ones are of use now: a clock may be wrong, and a runtime,
+// which has the same one, is not worse off with them than with none.
+func (l *lookup) find(g group) (values map[string][]byte, why error) {
 	values, why = g.among(l.values)
+	if why == nil && g.late != nil {
+		why = l.late(g, values)
+	}
 	if why != nil {
 		old, err := g.among(l.lastGood)
 		if err != nil {
@@ -45,6 +48,18 @@ func (l lookup) find(g group) (values map[string][]byte, why error) {
 		l.used[g.object+"/"+key] = value
 	}
 	return values, why
+}
+
+// late says why values are of no use now where the last good ones are.
+func (l *lookup) late(g group, values map[string][]byte) error {
+	why := g.late(values)
+	if why == nil {
+		return nil
+	}
+	if old, err := g.among(l.lastGood); err != nil || g.late(old) != nil {
+		return nil
+	}
+	return fmt.Errorf("%s %w", g.object, why)
 }
 
 // among returns the values of the group that are in all, if they are there and of use.
@@ -81,26 +96,34 @@ func (g group) absent(all map[string][]byte) error {
 }
 
 // ca finds certificates of authorities.
-func (l lookup) ca(r reference) ([]byte, error) {
-	values, why := l.find(group{r.kind + "/" + r.name, [][]string{{r.key}}, func(values map[string][]byte) error {
-		_, err := certificates(values[r.key])
-		return err
-	}})
+func (l *lookup) ca(r reference) ([]byte, error) {
+	values, why := l.find(group{
+		object: r.kind + "/" + r.name, keys: [][]string{{r.key}},
+		check: func(values map[string][]byte) error {
+			if _, err := certificates(values[r.key]); err != nil {
+				return fmt.Errorf("holds %w in %s", err, r.key)
+			}
+			return nil
+		},
+		late: func(values map[string][]byte) error { return l.judge.authorities(values[r.key]).why() },
+	})
 	return values[r.key], why
 }
 
-// clientCert finds a certificate and its key, as a Secret of type kubernetes.io/tls has them.
-func (l lookup) clientCert(name string) (cert, key []byte, why error) {
-	values, why := l.find(group{"Secret/" + name, [][]string{{"tls.crt", "tls.key"}}, func(values map[string][]byte) error {
-		if bytes.Contains(values["tls.crt"], []byte(privateKey)) {
-			return errKeyInCert
-		}
-		if _, err := tls.X509KeyPair(values["tls.crt"], values["tls.key"]); err != nil {
-			return errors.New("holds a tls.crt and a tls.key that do not belong together, or are not PEM")
-		}
-		return nil
-	}})
-	return values["tls.crt"], values["tls.key"], why
+// The keys of a Secret of type kubernetes.io/tls.
+const (
+	certKey    = "tls.crt"
+	privateKey = "tls.key"
+)
+
+// clientCert finds a certificate and its key.
+func (l *lookup) clientCert(name string) (cert, key []byte, why error) {
+	values, why := l.find(group{
+		object: "Secret/" + name, keys: [][]string{{certKey, privateKey}},
+		check: func(values map[string][]byte) error { return checkPair(values[certKey], values[privateKey]) },
+		late:  func(values map[string][]byte) error { return l.judge.client(values[certKey]).why() },
+	})
+	return values[certKey], values[privateKey], why
 }
 
 // The keys of Secrets with credentials, by the types kubernetes.io/dockerconfigjson and kubernetes.io/basic-auth.
@@ -111,9 +134,9 @@ const (
 )
 
 // authorization finds credentials for a host, as the value of the Authorization header.
-func (l lookup) authorization(name, host string) (string, error) {
+func (l *lookup) authorization(name, host string) (string, error) {
 	header := ""
-	_, why := l.find(group{"Secret/" + name, [][]string{{dockerConfigKey}, {usernameKey, passwordKey}}, func(values map[string][]byte) (err error) {
+	_, why := l.find(group{object: "Secret/" + name, keys: [][]string{{dockerConfigKey}, {usernameKey, passwordKey}}, check: func(values map[string][]byte) (err error) {
 		username, password := string(values[usernameKey]), string(values[passwordKey])
 		if config, ok := values[dockerConfigKey]; ok {
 			if username, password, err = dockerCredentials(config, host); err != nil {
@@ -170,9 +193,9 @@ func dockerCredentials(config []byte, host string) (username, password string, e
 }
 
 // serviceAddresses finds the ClusterIPs of a Service, namespace/name, separated by white space.
-func (l lookup) serviceAddresses(name string) ([]string, error) {
+func (l *lookup) serviceAddresses(name string) ([]string, error) {
 	var addresses []string
-	_, why := l.find(group{"Service/" + name, [][]string{{ClusterIPs}}, func(values map[string][]byte) error {
+	_, why := l.find(group{object: "Service/" + name, keys: [][]string{{ClusterIPs}}, check: func(values map[string][]byte) error {
 		addresses = nil
 		family := map[bool]bool{}
 		for field := range strings.FieldsSeq(string(values[ClusterIPs])) {
@@ -195,51 +218,3 @@ func (l lookup) serviceAddresses(name string) ([]string, error) {
 
 // ClusterIPs is the key of the addresses of a Service among values.
 const ClusterIPs = "clusterIPs"
-
-// What is wrong with certificates. It is said of values that may be secret, and so never shows them.
-var (
-	errNoCertificate = errors.New("holds no certificate that can be read")
-	errPrivateKey    = errors.New("holds a private key, which would be there for everybody to read")
-	errKeyInCert     = errors.New("holds a private key in its tls.crt, which would be there for everybody to read; keep it in tls.key only")
-	errTooLarge      = errors.New("is larger than 256 KiB")
-)
-
-// privateKey begins and ends a private key of any kind in PEM. It is looked for as text, because a block that is damaged is none to pem.Decode.
-const privateKey = "PRIVATE KEY-----"
-
-// certificates reads the certificates in PEM data: at least one, and no private key beside them.
-func certificates(data []byte) ([]*x509.Certificate, error) {
-	if len(data) > maxPEM {
-		return nil, errTooLarge
-	}
-	if bytes.Contains(data, []byte(privateKey)) {
-		return nil, errPrivateKey
-	}
-	var out []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" || len(block.Headers) > 0 {
-			continue // as crypto/x509 skips them when a runtime reads the file
-		}
-		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil {
-			out = append(out, certificate)
-		}
-	}
-	if len(out) == 0 {
-		return nil, errNoCertificate
-	}
-	return out, nil
-}
-
-// expired returns the subject of the first certificate whose time is over.
-func expired(data []byte, now time.Time) (subject string, is bool) {
-	list, err := certificates(data)
-	if now.IsZero() || err != nil {
-		return "", false
-	}
-	for _, c := range list {
-		if now.After(c.NotAfter) {
-			return c.Subject.String(), true
-		}
-	}
-	return "", false
-}

@@ -106,3 +106,12 @@ func TestCredentialsBecomeAHeader(t *testing.T) {
 		})
 	}
 }
+
+func TestCredentialsThatAreThereWinOverTheLastGoodOnes(t *testing.T) {
+	doc := mirrorConfig("a", "{registries: [{prefix: r.io, mirrors: [{location: 'https://h.io', auth: {secretRef: {name: robot}}}]}]}")
+	last := map[string][]byte{"Secret/robot/username": []byte("u"), "Secret/robot/password": []byte("old")}
+	r := compile(t, config.Options{LastGood: last}, doc, secret("robot", quoted("username", "u", "password", "new")))
+	if got, want := r.Intent.Registries[0].Mirrors[0].Authorization, "Basic "+base64.StdEncoding.EncodeToString([]byte("u:new")); got != want {
+		t.Errorf("got %q", got)
+	}
+}

@@ -29,6 +29,14 @@ type references struct {
 	auth       string // the name of a Secret; or ""
 }
 
+// caPlace is where the CA stands, as a person finds it.
+func (r references) caPlace() string {
+	if r.ca == nil {
+		return "its pem"
+	}
+	return r.ca.kind + "/" + r.ca.name
+}
+
 // reference is a key of an object.
 type reference struct{ kind, name, key string }
 
@@ -108,7 +116,7 @@ func (v validator) ca(field string, ca v1alpha1.CA) ([]byte, *reference) {
 		return nil, v.keyRef(field+".configMapRef", "ConfigMap", *ca.ConfigMapRef)
 	case "pem":
 		if _, err := certificates([]byte(ca.PEM)); err != nil {
-			v.errorf(field+".pem", "paste the PEM of the authority's certificate, from -----BEGIN CERTIFICATE----- on", "%s", err)
+			v.errorf(field+".pem", "paste the PEM of the authority's certificate, from -----BEGIN CERTIFICATE----- on", "holds %s", err)
 			return nil, nil
 		}
 		return []byte(ca.PEM), nil

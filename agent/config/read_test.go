@@ -27,11 +27,17 @@ type pair struct{ cert, key string }
 // authority makes a certificate of its own.
 func authority(t *testing.T) pair {
 	t.Helper()
+	return issued(t, t.Name(), time.Time{}, today().Add(time.Hour))
+}
+
+// issued makes one that is valid from a time to a time.
+func issued(t *testing.T, name string, from, until time.Time) pair {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: t.Name()}, NotAfter: today().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: until, IsCA: true, BasicConstraintsValid: true}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
