@@ -108,13 +108,15 @@ func (a *Agent) Plan(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{State: Refused}, err
 	}
-	wanted := documents.Compile(config.Options{Labels: a.node.Labels, LastGood: state.References, Now: a.Now()})
+	now := a.Now()
+	wanted := documents.Compile(config.Options{Labels: a.node.Labels, LastGood: state.References, Now: now})
 	if wanted.Refused {
 		return Report{State: Refused, Errors: wanted.Errors}, refusal(wanted.Errors)
 	}
 	report := Report{
 		State: Pending, Errors: wanted.Errors, Elsewhere: wanted.Elsewhere, objects: documents.Objects(), registries: wanted.Intent.Wanted(),
 		mirrors: mirrors(wanted.Intent), references: wanted.References, wish: wishes(wanted.Intent),
+		expiry: &metrics.Expiry{CA: wanted.Expiry.CA, Client: wanted.Expiry.Client}, at: now, turn: wanted.Turn,
 	}
 	report.Plan, err = a.build(ctx, wanted.Intent, state)
 	report.Problems = append(wanted.Problems, report.Problems...)
@@ -142,7 +144,7 @@ func (a *Agent) leaving() (Report, error) {
 	if err != nil {
 		return Report{State: Refused}, err
 	}
-	report := Report{State: NotEnrolled}
+	report := Report{State: NotEnrolled, expiry: &metrics.Expiry{}}
 	if len(state.Records) > 0 {
 		report.State, report.Leaving = Pending, true
 		report.Plan, err = plan.Leave(state, a.Host.Node)
@@ -180,11 +182,11 @@ func (a *Agent) said() (node Node, by string, err error) {
 	return node, node.Paused, err
 }
 
-// unchanged says that the last pass ended well, and that nothing it looked at has changed since: it would come to the same.
+// unchanged says that the last pass ended well, and that nothing it looked at has changed since, nor has time: it would come to the same.
 func (a *Agent) unchanged() bool {
 	node, by, err := a.said()
 	return a.look != nil && a.last.State == Applied && !a.due() && err == nil && by == a.by && node.equal(a.node) && a.Documents.Unchanged() &&
-		a.look.Unchanged() && a.alive()
+		a.last.holds(a.Now()) && a.look.Unchanged() && a.alive()
 }
 
 // remember keeps what the next pass may compare with. A pass that wrote has changed what it looked at: the next one looks again.

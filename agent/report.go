@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mirrorlet/mirrorlet/agent/config"
+	"github.com/mirrorlet/mirrorlet/agent/metrics"
 	"github.com/mirrorlet/mirrorlet/agent/plan"
 	"github.com/mirrorlet/mirrorlet/api/v1alpha1"
 	"github.com/mirrorlet/mirrorlet/runtimes"
@@ -34,6 +36,8 @@ type Report struct {
 	registries int                     // how many entries are wanted of this node
 	mirrors    []v1alpha1.MirrorStatus // that are used
 	references map[string][]byte
+	expiry     *metrics.Expiry            // of the certificates that are used; nil: not looked at
+	at, turn   time.Time                  // from when to before when the documents mean this; a zero turn: from then on
 	wish       func(prefix string) string // what tells one wish for a registry from another
 }
 
@@ -55,6 +59,11 @@ const (
 func (r Report) again() Report {
 	r.Applied, r.Changes = false, nil
 	return r
+}
+
+// holds says that at this time the documents mean what they meant to the report.
+func (r Report) holds(now time.Time) bool {
+	return !now.Before(r.at) && (r.turn.IsZero() || now.Before(r.turn))
 }
 
 // log writes one line for a pass that changed something, went wrong in a new way, or waits; and none for another.

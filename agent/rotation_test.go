@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/remotes/docker/config"
 
+	"github.com/mirrorlet/mirrorlet/agent/metrics"
 	"github.com/mirrorlet/mirrorlet/runtimes"
 	"github.com/mirrorlet/mirrorlet/runtimes/containerd"
 )
@@ -119,3 +121,36 @@ func TestNoPullMeetsACertificateThatIsGone(t *testing.T) {
 }
 
 const rotations = 4
+
+// Nothing but the time of day changes. What is said of a certificate changes twice in its life, and the host never.
+func TestACertificateThatNearsItsEndIsSaidOnceAndThenThatItHasEnded(t *testing.T) {
+	began := time.Now()
+	ca, _ := pair(t, "authority", began.Add(-time.Hour), began.Add(20*24*time.Hour))
+	a, _ := pretended(t, fmt.Appendf(nil, "%s      pem: %q\n", document("  - prefix: quay.io\n    upstream:\n     ca:\n"), ca))
+	now := began
+	a.Now, a.Metrics = func() time.Time { return now }, metrics.New("v1", func() time.Duration { return 0 })
+	var said []string
+	for day := range 40 {
+		now = began.Add(time.Duration(day) * 24 * time.Hour)
+		r := pass(t, a)
+		a.count(0)
+		if r.State != Applied || r.Applied != (day == 0) {
+			t.Errorf("day %d: %s, applied %v", day, r.State, r.Applied)
+		}
+		if text := fmt.Sprint(r.Problems); len(said) == 0 || said[len(said)-1] != text {
+			said = append(said, text)
+		}
+		served := httptest.NewRecorder()
+		a.Metrics.Handler().ServeHTTP(served, httptest.NewRequest("GET", "/metrics", nil))
+		if left := fmt.Sprintf(`mirrorlet_certificate_expiry_days{kind="ca"} %d`, 19-day); !strings.Contains(served.Body.String(), left) && day < 19 {
+			t.Errorf("day %d: %s is not served", day, left)
+		}
+	}
+	if len(said) != 3 || !strings.Contains(said[1], "ends on") || !strings.Contains(said[2], "has ended on") {
+		t.Errorf("it is said: %s", strings.Join(said, "\n"))
+	}
+	now = began
+	if r := pass(t, a); len(r.Problems) > 0 {
+		t.Errorf("after the clock was put right: %v", r.Problems)
+	}
+}

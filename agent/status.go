@@ -37,7 +37,7 @@ func (a *Agent) count(took time.Duration) {
 	}
 	pass := metrics.Pass{
 		Failed: a.err != nil, Ended: a.Now(), Duration: took, Changes: len(a.last.Visible()), State: string(a.last.State),
-		Obeyed: string(a.obeyed().Status),
+		Obeyed: string(a.obeyed().Status), Expiry: a.last.expiry,
 	}
 	for _, p := range a.last.Problems {
 		pass.Problems = append(pass.Problems, string(p.Reason))

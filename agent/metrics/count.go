@@ -38,6 +38,20 @@ func (m *Metrics) Pass(p Pass) {
 	for reason, n := range tally(p.Problems) {
 		m.problems.WithLabelValues(reason).Set(n)
 	}
+	if p.Expiry != nil {
+		m.ends = *p.Expiry
+	}
+	m.expire("ca", m.ends.CA, p.Ended)
+	m.expire("client", m.ends.Client, p.Ended)
+}
+
+// expire says how many days are left until certificates of a kind end, as fractions too; fewer than none since they have.
+func (m *Metrics) expire(kind string, at, now time.Time) {
+	if at.IsZero() {
+		m.expiry.DeleteLabelValues(kind)
+		return
+	}
+	m.expiry.WithLabelValues(kind).Set(at.Sub(now).Hours() / 24)
 }
 
 // Proof counts a question to the runtime, whether it reads what is written: its answer, "True", "False" or anything else for unknown,

@@ -36,6 +36,7 @@ type Metrics struct {
 	problems     *prometheus.GaugeVec
 	state        *prometheus.GaugeVec
 	obeyed       prometheus.Gauge
+	expiry       *prometheus.GaugeVec
 	proofs       *prometheus.CounterVec
 	proofSeconds prometheus.Histogram
 	connected    prometheus.Gauge
@@ -43,6 +44,7 @@ type Metrics struct {
 
 	mu    sync.Mutex // of what follows, and so that nobody is served half a pass
 	pulse pulse
+	ends  Expiry
 	api   struct{ registered, connected bool }
 }
 
@@ -62,9 +64,14 @@ type Pass struct {
 	Problems []string
 	// State is where the node stands now, one of api/v1alpha1's NodeState.
 	State string
+	// Expiry says when certificates end; nil where the pass did not find out, so that what the one before said holds.
+	Expiry *Expiry
 	// Obeyed says whether the runtime reads what is written: "True", "False", or "Unknown" for anything else.
 	Obeyed string
 }
+
+// Expiry says when the first of the certificates that are used ends, of each kind; the zero Time: there is none.
+type Expiry struct{ CA, Client time.Time }
 
 // New makes a Metrics that has counted nothing. The version is that of the program; uptime is a clock that nobody can set, such as
 // host.Uptime, by which a loop that hangs is found out.
@@ -97,13 +104,14 @@ func (m *Metrics) describePasses() {
 	m.state = gauges("mirrorlet_state", "1 for the state in which the node is, 0 for all others.", "state")
 	m.obeyed = gauge("mirrorlet_obeyed", "1 if the runtime is proven to read what is written, 0 if it is known not to, -1 if unknown.")
 	m.obeyed.Set(-1)
+	m.expiry = gauges("mirrorlet_certificate_expiry_days", "Days until the first certificate in use ends, by kind; a kind that is not used is left out.", "kind")
 	for _, s := range states {
 		m.state.WithLabelValues(string(s)).Set(0)
 	}
 	for _, result := range []string{"success", "failure"} {
 		m.passes.WithLabelValues(result)
 	}
-	m.registry.MustRegister(m.passes, m.success, m.duration, m.lastSuccess, m.changes, m.repaired, m.problems, m.state, m.obeyed)
+	m.registry.MustRegister(m.passes, m.success, m.duration, m.lastSuccess, m.changes, m.repaired, m.problems, m.state, m.obeyed, m.expiry)
 }
 
 func (m *Metrics) describeProofs() {

@@ -81,6 +81,18 @@ func TestALaterPassTakesThePlaceOfTheOneBefore(t *testing.T) {
 	}
 }
 
+func TestTheDaysOfCertificatesAreCountedDownByEachPass(t *testing.T) {
+	m := New("v0.4.0", (&clock{}).uptime)
+	m.Pass(Pass{Ended: ended, Expiry: &Expiry{CA: ended.Add(36 * time.Hour), Client: ended.Add(-24 * time.Hour)}})
+	wants(t, m, `mirrorlet_certificate_expiry_days{kind="ca"} 1.5`, `mirrorlet_certificate_expiry_days{kind="client"} -1`)
+	m.Pass(Pass{Ended: ended.Add(24 * time.Hour), State: "Paused"}) // which does not look
+	wants(t, m, `mirrorlet_certificate_expiry_days{kind="ca"} 0.5`, `mirrorlet_certificate_expiry_days{kind="client"} -2`)
+	m.Pass(Pass{Ended: ended, Expiry: &Expiry{}})
+	if text := ours(t, m); strings.Contains(text, "mirrorlet_certificate_expiry_days") {
+		t.Errorf("certificates that are not used any more are still counted:\n%s", text)
+	}
+}
+
 func TestBeforeTheFirstPassNothingIsClaimed(t *testing.T) {
 	m := New("v0.4.0", (&clock{}).uptime)
 	wants(t, m, `mirrorlet_pass_success 0`, `mirrorlet_pass_last_success_timestamp_seconds 0`, `mirrorlet_obeyed -1`,
@@ -159,7 +171,7 @@ func TestThePageSaysOfEachMetricWhatItIs(t *testing.T) {
 		said[m[1]] = m[2] + ", " + strings.ReplaceAll(m[3], "`", "")
 	}
 	m := New("v0.4.0", (&clock{}).uptime)
-	m.Pass(Pass{Problems: []string{"Conflict"}, State: "Applied"})
+	m.Pass(Pass{Problems: []string{"Conflict"}, State: "Applied", Expiry: &Expiry{CA: ended}})
 	m.Connected(true)
 	families, err := m.gather()
 	if err != nil {
