@@ -47,9 +47,14 @@ func (h *hop) url() string { return "http://" + h.listener.Addr().String() }
 
 func (h *hop) close() error { return h.server.Close() }
 
-// transport is for a client that the registry lets in: it trusts the lab's CA and has a certificate to show.
+// transport is for a client that the registry lets in now: it trusts the registry's authority and has a certificate to show.
 func (r *Registry) transport() (*http.Transport, error) {
-	pair, err := r.ca.Client("lab")
+	by, admits := r.identity()
+	transport := Trust(by)
+	if len(admits) == 0 {
+		return transport, nil
+	}
+	pair, err := admits[0].Client("lab")
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +62,6 @@ func (r *Registry) transport() (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := Trust(r.ca)
 	transport.TLSClientConfig.Certificates = []tls.Certificate{cert}
 	return transport, nil
 }

@@ -45,12 +45,13 @@ type Registry struct {
 	// Log is what it was asked. It goes on through stops and starts.
 	Log     *AccessLog
 	config  RegistryConfig
-	ca      *CA
 	app     *handlers.App
 	scratch string
 
 	mu     sync.Mutex
 	server *http.Server // nil: stopped
+	shows  *CA          // issues its certificate
+	admits []*CA        // of these a client must have a certificate; empty: of nobody
 	hop    *hop         // to the upstream, if it has one
 }
 
@@ -63,7 +64,10 @@ func (l *Lab) Registry(c RegistryConfig) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{Log: &AccessLog{}, config: c, ca: l.CA, scratch: scratch}
+	r := &Registry{Log: &AccessLog{}, config: c, shows: l.CA, scratch: scratch}
+	if c.ClientCert {
+		r.admits = []*CA{l.CA}
+	}
 	if err := r.link(); err != nil {
 		return nil, fmt.Errorf("registry %s: %w", c.Address, err)
 	}
@@ -108,11 +112,7 @@ func (r *Registry) Start() error {
 		return fmt.Errorf("start registry: %w", err)
 	}
 	if !r.config.Plain {
-		settings, err := r.tls()
-		if err != nil {
-			return errors.Join(err, listener.Close())
-		}
-		listener = tls.NewListener(listener, settings)
+		listener = tls.NewListener(listener, &tls.Config{GetConfigForClient: r.tls})
 	}
 	r.server = &http.Server{Handler: r.Log.record(r.app), ErrorLog: discard, ReadHeaderTimeout: time.Minute}
 	go r.server.Serve(listener) // it returns when Stop closes the server
@@ -137,26 +137,6 @@ func (r *Registry) close() error {
 		err = errors.Join(err, r.hop.close())
 	}
 	return err
-}
-
-func (r *Registry) tls() (*tls.Config, error) {
-	host, _, err := net.SplitHostPort(r.Host())
-	if err != nil {
-		return nil, err
-	}
-	pair, err := r.ca.Server(append([]string{host}, r.config.Names...)...)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := pair.TLS()
-	if err != nil {
-		return nil, err
-	}
-	settings := &tls.Config{Certificates: []tls.Certificate{cert}}
-	if r.config.ClientCert {
-		settings.ClientAuth, settings.ClientCAs = tls.RequireAndVerifyClientCert, r.ca.Pool()
-	}
-	return settings, nil
 }
 
 // link builds the registry out of the distribution's parts.

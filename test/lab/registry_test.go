@@ -173,3 +173,46 @@ func TestTheMachinesOwnNetworkAndProcessesAreOutOfReach(t *testing.T) {
 		t.Errorf("this is process %d of the machine", os.Getpid())
 	}
 }
+
+func TestARegistryChangesWhatItShowsAndWhomItAdmits(t *testing.T) {
+	l := lab.Start(t)
+	r := registry(t, l, lab.RegistryConfig{})
+	other, err := lab.NewCA("another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(ca *lab.CA, shown ...lab.Pair) error {
+		transport := lab.Trust(ca)
+		defer transport.CloseIdleConnections()
+		for _, p := range shown {
+			cert, err := p.TLS()
+			if err != nil {
+				t.Fatal(err)
+			}
+			transport.TLSClientConfig.Certificates = append(transport.TLSClientConfig.Certificates, cert)
+		}
+		answer, err := (&http.Client{Transport: transport}).Get(r.URL() + "/v2/")
+		if err == nil {
+			answer.Body.Close()
+		}
+		return err
+	}
+	if err := ask(l.CA); err != nil {
+		t.Errorf("at first: %v", err)
+	}
+	r.Show(other)
+	if err := ask(l.CA); err == nil {
+		t.Error("it still shows the certificate of before")
+	}
+	pair, err := l.CA.Client("node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Admit(l.CA)
+	if ask(other) == nil || ask(other, pair) != nil {
+		t.Error("it does not admit those with a certificate of the authority, or others too")
+	}
+	if _, err := r.Push("library/app:1"); err != nil {
+		t.Errorf("the lab itself is not admitted: %v", err)
+	}
+}

@@ -90,8 +90,13 @@ data:
   ca.crt: |
     %s
 `, Registry, mirror.URL(), strings.ReplaceAll(strings.TrimSpace(string(s.lab.CA.PEM)), "\n", "\n    "))
+	return s.Write(document)
+}
+
+// Write writes documents in the place of those before, by the same rename.
+func (s *Site) Write(documents string) error {
 	file := filepath.Join(s.Config, "cluster.yaml")
-	if err := os.WriteFile(file+".new", []byte(document), 0o644); err != nil {
+	if err := os.WriteFile(file+".new", []byte(documents), 0o644); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)
