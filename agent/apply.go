@@ -61,7 +61,7 @@ func target(changes []plan.Change) string {
 	}
 	var all []step
 	for _, c := range changes {
-		all = append(all, step{c.Path, c.New.Sum(), c.Release})
+		all = append(all, step{c.Path, c.Wrote(), c.Release})
 	}
 	return digest(all)
 }
