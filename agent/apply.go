@@ -14,7 +14,8 @@ func (a *Agent) apply(ctx context.Context, report *Report) error {
 	now, wish := a.Uptime(), target(report.Changes)
 	err := a.backoff.waits(everything, wish, now)
 	if err == nil {
-		err = a.Host.Commit(ctx, report.Changes, report.references, nil)
+		report.pending = plan.Pend(report.pending, report.Changes)
+		err = a.Host.Commit(ctx, report.Changes, report.references, report.pending)
 		a.note(report.Changes, wish, err)
 	}
 	if err != nil {
@@ -22,11 +23,14 @@ func (a *Agent) apply(ctx context.Context, report *Report) error {
 		return err
 	}
 	report.State, report.Applied = Applied, !report.IsEmpty()
+	err = a.act(ctx, report)
 	if report.Leaving {
 		report.State = NotEnrolled
-		return a.Host.Forget()
 	}
-	return nil
+	if err != nil || !report.Leaving || len(report.pending) > 0 { // what is pending is remembered until it is done
+		return err
+	}
+	return a.Host.Forget()
 }
 
 // everything is the key of a failure that has to do with no registry alone.

@@ -34,6 +34,7 @@ type Report struct {
 	registries int                     // how many entries are wanted of this node
 	mirrors    []v1alpha1.MirrorStatus // that are used
 	references map[string][]byte
+	pending    []plan.PendingAction       // what runtimes still need, for what was changed
 	wish       func(prefix string) string // what tells one wish for a registry from another
 }
 
