@@ -29,6 +29,8 @@ var rules = []struct {
 	{folder: "agent/host", deny: []string{"github.com/mirrorlet/mirrorlet/agent/config", "github.com/mirrorlet/mirrorlet/runtimes/containerd", "github.com/mirrorlet/mirrorlet/runtimes/crio", "k8s.io", "net/http"}},
 	{folder: ".", but: []string{"agent/cluster"}, deny: []string{"k8s.io/client-go"}},
 	{folder: ".", but: []string{"agent/probe"}, deny: []string{"k8s.io/cri-api", "google.golang.org/grpc"}},
+	{folder: ".", but: []string{"hosts.go", "hostsentries.go"}, deny: []string{"github.com/txn2/txeh"}}, // in agent/plan
+	{folder: ".", but: []string{"agent/host"}, deny: []string{"github.com/coreos/go-systemd", "github.com/godbus/dbus"}},
 	{folder: ".", deny: []string{"github.com/mirrorlet/mirrorlet/cmd"}},
 }
 

@@ -55,6 +55,7 @@ type Agent struct {
 	proofs  proofs
 	backoff backoff
 	rivals  rivals
+	actions actions
 	wake    time.Duration // when something that waits may be tried again, by Uptime; 0 for never
 }
 
@@ -115,7 +116,7 @@ func (a *Agent) Plan(ctx context.Context) (Report, error) {
 	}
 	report := Report{
 		State: Pending, Errors: wanted.Errors, Elsewhere: wanted.Elsewhere, objects: documents.Objects(), registries: wanted.Intent.Wanted(),
-		mirrors: mirrors(wanted.Intent), references: wanted.References, wish: wishes(wanted.Intent),
+		mirrors: mirrors(wanted.Intent), references: wanted.References, pending: state.Pending, wish: wishes(wanted.Intent),
 		expiry: &metrics.Expiry{CA: wanted.Expiry.CA, Client: wanted.Expiry.Client}, at: now, turn: wanted.Turn,
 	}
 	report.Plan, err = a.build(ctx, wanted.Intent, state)
@@ -144,8 +145,8 @@ func (a *Agent) leaving() (Report, error) {
 	if err != nil {
 		return Report{State: Refused}, err
 	}
-	report := Report{State: NotEnrolled, expiry: &metrics.Expiry{}}
-	if len(state.Records) > 0 {
+	report := Report{State: NotEnrolled, pending: state.Pending, expiry: &metrics.Expiry{}}
+	if len(state.Records)+len(state.Pending) > 0 {
 		report.State, report.Leaving = Pending, true
 		report.Plan, err = plan.Leave(state, a.Host.Node)
 	}
@@ -164,7 +165,15 @@ func (a *Agent) Leave(ctx context.Context) (plan.Plan, error) {
 	if err != nil {
 		return p, err
 	}
-	if err := a.Host.Commit(ctx, p.Changes, nil, nil); err != nil {
+	a.actions = actions{} // there is no other pass for which a reload could wait
+	report := Report{Plan: p, pending: plan.Pend(state.Pending, p.Changes)}
+	if err = a.Host.Commit(ctx, p.Changes, nil, report.pending); err == nil {
+		err = a.act(ctx, &report)
+	}
+	if err == nil {
+		err = report.unfinished()
+	}
+	if err != nil {
 		return p, err
 	}
 	return p, a.Host.Forget()
@@ -195,6 +204,9 @@ func (a *Agent) remember(report Report, err error) {
 	now := a.Uptime()
 	a.err, report.node = err, a.node.Name
 	a.last, a.wake = report, earlier(a.rivals.next(now), a.backoff.next(now), now)
+	if len(report.pending) > 0 {
+		a.wake = earlier(a.wake, a.actions.next(now), now)
+	}
 	if err != nil || report.Applied {
 		a.look = nil
 	}

@@ -15,7 +15,8 @@ func (a *Agent) apply(ctx context.Context, report *Report) error {
 	err := a.backoff.waits(everything, wish, now)
 	if err == nil {
 		a.Host.Grace = a.patience(report.Changes)
-		err = a.Host.Commit(ctx, report.Changes, report.references, nil)
+		report.pending = plan.Pend(report.pending, report.Changes)
+		err = a.Host.Commit(ctx, report.Changes, report.references, report.pending)
 		a.note(report.Changes, wish, err)
 	}
 	if err != nil {
@@ -23,11 +24,14 @@ func (a *Agent) apply(ctx context.Context, report *Report) error {
 		return err
 	}
 	report.State, report.Applied = Applied, !report.IsEmpty()
+	err = a.act(ctx, report)
 	if report.Leaving {
 		report.State = NotEnrolled
-		return a.Host.Forget()
 	}
-	return nil
+	if err != nil || !report.Leaving || len(report.pending) > 0 { // what is pending is remembered until it is done
+		return err
+	}
+	return a.Host.Forget()
 }
 
 // everything is the key of a failure that has to do with no registry alone.
@@ -62,7 +66,7 @@ func target(changes []plan.Change) string {
 	}
 	var all []step
 	for _, c := range changes {
-		all = append(all, step{c.Path, c.New.Sum(), c.Release})
+		all = append(all, step{c.Path, c.Wrote(), c.Release})
 	}
 	return digest(all)
 }

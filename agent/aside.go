@@ -13,6 +13,9 @@ import (
 // aside notes that a registry cannot be written, if that is what the error says, and says so.
 func (a *Agent) aside(err error, wish func(prefix string) string) bool {
 	o := obstacle(err)
+	if o != nil && wish == nil {
+		return false // on leaving nothing is set aside: it all goes, or it all waits
+	}
 	if o != nil {
 		a.backoff.failed(o.Registry, wish(o.Registry), o, a.Uptime(), a.chance())
 	}
@@ -24,6 +27,9 @@ func obstacle(err error) *plan.Obstacle {
 	var o *plan.Obstacle
 	if !errors.As(err, &o) || o.Registry == "" {
 		return nil
+	}
+	if o.Registry == runtimes.HostsFile && o.Path != runtimes.HostsFile && errors.Is(o, syscall.EROFS) { // a link into NixOS's store, say
+		return o
 	}
 	for _, reason := range obstacles {
 		if errors.Is(o, reason) {
@@ -56,10 +62,12 @@ func (a *Agent) unwritable(wish func(prefix string) string) []runtimes.Problem {
 
 // told says to a person what an obstacle is and what to do.
 func told(o *plan.Obstacle) string {
-	text := o.Error() + "; what this machine has for the registry stays as it is"
+	text := o.Error() + "; what this machine has there stays as it is"
 	switch {
 	case errors.Is(o, syscall.EBUSY):
 		text += "; the file is a mount point, and cannot be replaced: unmount it"
+	case errors.Is(o, syscall.EROFS):
+		text += "; put the entries where the file comes from, or into your DNS"
 	case errors.Is(o, syscall.EPERM):
 		text += "; is it immutable? lsattr shows it, chattr -i ends it"
 	}

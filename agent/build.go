@@ -81,6 +81,9 @@ func hold(intent runtimes.Intent, problems []runtimes.Problem) runtimes.Intent {
 // wishes returns what tells one wish for a registry from another; "" for none.
 func wishes(intent runtimes.Intent) func(prefix string) string {
 	return func(prefix string) string {
+		if prefix == runtimes.HostsFile {
+			return digest([]any{intent.Hosts, intent.HeldHosts})
+		}
 		i := slices.IndexFunc(intent.Registries, func(r runtimes.Registry) bool { return r.Prefix == prefix })
 		if i < 0 {
 			return ""

@@ -77,7 +77,7 @@ func (a *Agent) ask(ctx context.Context) {
 	r, p, now := a.last, &a.proofs, a.Uptime()
 	about := r.about()
 	switch {
-	case a.Prover == nil, r.State != Applied, r.Revision == "", p.answers != nil, p.last.about == about && p.last.obeyed.Status == metav1.ConditionTrue:
+	case a.Prover == nil, r.State != Applied, r.Revision == "", len(r.pending) > 0, p.answers != nil, p.last.about == about && p.last.obeyed.Status == metav1.ConditionTrue:
 		return
 	case p.asked != 0 && now < p.asked+pace, p.backoff.waits(everything, about, now) != nil:
 		a.wake = earlier(a.wake, earlier(p.asked+pace, p.backoff.next(now), now), now)

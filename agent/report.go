@@ -38,6 +38,7 @@ type Report struct {
 	references map[string][]byte
 	expiry     *metrics.Expiry            // of the certificates that are used; nil: not looked at
 	at, turn   time.Time                  // from when to before when the documents mean this; a zero turn: from then on
+	pending    []plan.PendingAction       // what runtimes still need, for what was changed
 	wish       func(prefix string) string // what tells one wish for a registry from another
 }
 

@@ -56,7 +56,7 @@ func (r *rivals) wrote(changes []plan.Change, now time.Duration) {
 		case c.Release || c.New.Kind == plan.Absent:
 			delete(r.files, c.Path)
 		case c.New.Kind == plan.Regular:
-			f := file{sum: c.New.Sum()}
+			f := file{sum: c.Wrote()}
 			if r.repairs(c) {
 				f.repairs = append(recent(r.files[c.Path].repairs, now), now)
 			}
@@ -68,7 +68,7 @@ func (r *rivals) wrote(changes []plan.Change, now time.Duration) {
 // repairs says that a change would write once more what we wrote last.
 func (r *rivals) repairs(c plan.Change) bool {
 	f, known := r.files[c.Path]
-	return known && !c.Release && f.sum == c.New.Sum()
+	return known && !c.Release && f.sum == c.Wrote()
 }
 
 // recent are the times within patienceWindow before now.
@@ -128,7 +128,7 @@ func (t truce) problem(prefix, owner string) runtimes.Problem {
 		by = owner
 	}
 	return runtimes.Problem{Registry: prefix, Reason: runtimes.ForeignOwner, From: t.path, Message: fmt.Sprintf(
-		"%s is overwritten again and again by %s, and left to it; switch that off for this registry, or remove the entry here; tried again after %s",
+		"%s is overwritten again and again by %s, and left to it; switch that off there, or remove the entry here; tried again after %s",
 		t.path, by, shortly(t.pause))}
 }
 

@@ -256,7 +256,7 @@ func TestAnAgentWithoutAWatchSaysSoOnceAndWorks(t *testing.T) {
 
 func TestAnAgentWithAStateOfAnotherVersionEnds(t *testing.T) {
 	a, _ := pretended(t, document(quay))
-	put(t, a, "/var/lib/mirrorlet/state.json", `{"version":2}`)
+	put(t, a, "/var/lib/mirrorlet/state.json", `{"version":3}`)
 	if err := a.Run(context.Background(), nil); !errors.Is(err, host.ErrStateVersion) || get(a, quayFile) != "" {
 		t.Errorf("got %v", err)
 	}

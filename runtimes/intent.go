@@ -15,7 +15,8 @@ type Intent struct {
 	Hosts []HostEntry
 	// Restart says whether a runtime may be restarted for the intent's sake.
 	Restart Restart
-	// Held are the prefixes whose wish is wrong or could not be resolved: whatever a node has for them stays as it is.
+	// Held are the prefixes whose wish is wrong or could not be resolved: whatever a node has for them stays as it is. With HostsFile among
+	// them, so does that file.
 	Held []string
 	// HeldHosts are host names of which the same is true; sorted.
 	HeldHosts []string
@@ -63,7 +64,11 @@ func (t TLS) IsZero() bool {
 	return len(t.CA) == 0 && len(t.ClientCert) == 0 && len(t.ClientKey) == 0 && !t.SkipVerify
 }
 
-// HostEntry maps names to addresses in /etc/hosts.
+// HostsFile is where the Hosts of an intent go. It stands for all of them where the prefix of a registry stands for that registry: in Held
+// and in a Problem. No prefix begins with a slash.
+const HostsFile = "/etc/hosts"
+
+// HostEntry maps names to addresses in HostsFile.
 type HostEntry struct {
 	Names     []string // lower case
 	Addresses []string // canonical, at most one of each family
@@ -207,7 +212,13 @@ func (m Mirror) endpoint(ref Ref, repository string) Endpoint {
 }
 
 // Wanted is the number of registries that are wished for, those among them whose wish is held.
-func (i Intent) Wanted() int { return len(i.Registries) + len(i.Held) }
+func (i Intent) Wanted() int {
+	n := len(i.Registries) + len(i.Held)
+	if slices.Contains(i.Held, HostsFile) {
+		n--
+	}
+	return n
+}
 
 // Hold returns the intent without the registries that the problems are about: what a node has for them stays as it is.
 func (i Intent) Hold(problems []Problem) Intent {

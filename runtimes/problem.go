@@ -25,7 +25,7 @@ const (
 	PathPrefix      Reason = "PathPrefix"      // containerd and Docker know hosts, not paths
 	CatchAll        Reason = "CatchAll"        // "*" does not reach a registry
 	MirrorAddress   Reason = "MirrorAddress"   // an address that the parser of this version cannot read
-	HostsEntry      Reason = "HostsEntry"      // /etc/hosts entries, where they are not written
+	HostsEntry      Reason = "HostsEntry"      // a Service without an address that /etc/hosts could name
 	Inexpressible   Reason = "Inexpressible"   // an option, or a mix of options, that the runtime has no words for
 	RuntimeMismatch Reason = "RuntimeMismatch" // the runtime's own parser reads our files otherwise than they were meant
 )
@@ -47,6 +47,7 @@ const (
 	NoEffect            Reason = "NoEffect"            // an entry that is fine and changes nothing
 	ExpiredCertificate  Reason = "ExpiredCertificate"  // a certificate whose time is over, or has not come
 	ExpiringCertificate Reason = "ExpiringCertificate" // a certificate whose time is nearly over
+	ManagedHosts        Reason = "ManagedHosts"        // another program writes /etc/hosts anew as a whole
 )
 
 // What detection found wrong with the runtime itself.
@@ -58,6 +59,7 @@ const (
 	InlineMirrors          Reason = "InlineMirrors"          // registry.mirrors in config.toml
 	UnreadableConfig       Reason = "UnreadableConfig"       // config.toml or an import cannot be read, or not understood
 	RestartPending         Reason = "RestartPending"         // config.toml is newer than the running daemon
+	ReloadPending          Reason = "ReloadPending"          // the daemon could not be told to read its files anew
 )
 
 // What detection found wrong with the files of CRI-O.
@@ -100,7 +102,7 @@ func (r Reason) Effect() Effect {
 		return InConflict
 	case PathPrefix, CatchAll, MirrorAddress, HostsEntry, Inexpressible:
 		return NotExpressible
-	case CRIDisabled, NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RestartPending, RuntimeNotFound, DropInsNotRead, BrokenDropIn:
+	case CRIDisabled, NoConfigPath, TwoDirectoryConfigPath, InlineMirrors, RestartPending, ReloadPending, RuntimeNotFound, DropInsNotRead, BrokenDropIn:
 		return NotRead
 	case Invalid, UnresolvedReference, RuntimeMismatch:
 		return NotValid

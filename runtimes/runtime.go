@@ -63,8 +63,9 @@ type File struct {
 	Mode    fs.FileMode
 	// Secret content is shown to nobody, only its digest; its mode is 0600.
 	Secret bool
-	// Action is what must follow when the file changes.
-	Action Action
+	// Action is what must follow when the file changes; Runtime is who needs it, which Render may leave to its caller.
+	Action  Action
+	Runtime string
 	// Registry is the prefix for whose sake the file is there; From is the claim.
 	Registry, From string
 }

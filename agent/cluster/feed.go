@@ -50,14 +50,16 @@ type feed struct {
 	edition int                      // of the items
 	missing map[string]time.Duration // since when by uptime items are missing, by name, where they are not forgotten at once
 	confirm *time.Timer
-	listed  bool                    // once
-	err     error                   // why the API server cannot be followed at the moment
-	up      bool                    // a watch is open, as far as one can know
-	fresh   time.Time               // when the last watch ended
-	names   map[string]bool         // of the objects that are wanted; nil for all
-	settled chan struct{}           // closed when all that is asked for has been answered, be it by an error
-	again   bool                    // a list is asked for
-	end     context.CancelCauseFunc // of the open watch; nil while there is none
+	listed  bool            // once
+	err     error           // why the API server cannot be followed at the moment
+	up      bool            // a watch is open, as far as one can know
+	fresh   time.Time       // when the last watch ended
+	names   map[string]bool // of the objects that are wanted; nil for all
+	// answered are those of the names that a list was made for: where they are not among the items, they are not there.
+	answered map[string]bool
+	settled  chan struct{}           // closed when all that is asked for has been answered, be it by an error
+	again    bool                    // a list is asked for
+	end      context.CancelCauseFunc // of the open watch; nil while there is none
 
 	// What only run uses.
 	version  string // from which to watch; empty: list first
@@ -110,7 +112,8 @@ func (f *feed) list(ctx context.Context) error {
 		clear(f.missing) // both lists that show an object missing must be of the same collection
 		return err
 	}
-	f.version = version
+	f.version, f.answered = version, names
+	maps.DeleteFunc(f.answered, func(name string, _ bool) bool { return !f.names[name] })
 	f.replace(all, began)
 	return nil
 }
@@ -206,6 +209,7 @@ func (f *feed) want(names map[string]bool) {
 		more = more || !f.names[name]
 	}
 	f.names = names
+	maps.DeleteFunc(f.answered, func(name string, _ bool) bool { return !names[name] })
 	for name := range f.items {
 		if !names[name] {
 			delete(f.items, name)

@@ -82,11 +82,17 @@ func (c *Cluster) values() map[string][]byte {
 		if at.kind == "Service" {
 			prefix += at.namespace + "/"
 		}
-		for name, kept := range r.feed.state().items {
+		known := r.feed.state()
+		for name, kept := range known.items {
 			var values map[string][]byte
 			_ = json.Unmarshal(kept, &values) // we wrote it
 			for key, value := range values {
 				all[prefix+name+"/"+key] = value
+			}
+		}
+		for _, name := range known.absent {
+			if at.kind == "Service" { // what was a Service's is not any more; a Secret's last good value is as good as it was
+				all[prefix+name+"/"+config.ClusterIPs] = []byte(config.NoService)
 			}
 		}
 	}
@@ -123,18 +129,22 @@ func configMapValues(object []byte) map[string][]byte {
 	return values
 }
 
-// serviceValues are the addresses of a Service, one per family. A headless one has none.
+// serviceValues are the addresses of a Service, one per family, or the word for why it has none. One that has none yet has no values.
 func serviceValues(object []byte) map[string][]byte {
 	var o struct {
 		Spec struct {
+			Type       string   `json:"type"`
 			ClusterIPs []string `json:"clusterIPs"`
 		} `json:"spec"`
 	}
 	if json.Unmarshal(object, &o) != nil {
 		return nil
 	}
-	addresses := strings.ReplaceAll(strings.Join(o.Spec.ClusterIPs, " "), "None", "")
-	if strings.TrimSpace(addresses) == "" {
+	addresses := strings.Join(o.Spec.ClusterIPs, " ")
+	switch {
+	case o.Spec.Type == config.ExternalName:
+		addresses = config.ExternalName
+	case addresses == "":
 		return nil
 	}
 	return map[string][]byte{config.ClusterIPs: []byte(addresses)}

@@ -78,8 +78,8 @@ func TestReferencesAreFollowed(t *testing.T) {
 				t.Errorf("%s: %q", when, got)
 			}
 		}
-		const address = "Service/registry/cache/clusterIPs=10.0.0.7 fd00::7"
-		expect("at the first reading", "Secret/one/password=p1", address)
+		const address, headless = "Service/registry/cache/clusterIPs=10.0.0.7 fd00::7", "Service/registry/headless/clusterIPs=None"
+		expect("at the first reading", "Secret/one/password=p1", address, headless)
 		if s.open(secretsPath) != 1 || s.open(services) != 1 {
 			t.Error("there is not one watch for each kind and namespace")
 		}
@@ -97,7 +97,7 @@ func TestReferencesAreFollowed(t *testing.T) {
 		if !nudged(c) {
 			t.Error("a new value is not told")
 		}
-		expect("after a change", "Secret/one/password=p4", address)
+		expect("after a change", "Secret/one/password=p4", address, headless)
 		s.references("a", []string{"one", "other"}, []string{"registry/cache"})
 		nudged(c)
 		expect("when one more is named", "Secret/one/password=p4", "Secret/other/password=p3", address)

@@ -8,6 +8,7 @@ import (
 // state is what is known of a collection.
 type state struct {
 	items   map[string][]byte // not to be changed
+	absent  []string          // of the objects that are asked for by name, those that the API server says are not there
 	edition int
 	listed  bool
 	err     error
@@ -17,7 +18,13 @@ type state struct {
 func (f *feed) state() state {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return state{items: maps.Clone(f.items), edition: f.edition, listed: f.listed, err: f.err}
+	s := state{items: maps.Clone(f.items), edition: f.edition, listed: f.listed, err: f.err}
+	for name := range f.answered {
+		if _, there := f.items[name]; !there {
+			s.absent = append(s.absent, name)
+		}
+	}
+	return s
 }
 
 // asked is closed when all that is asked for has been answered, or cannot be.

@@ -210,7 +210,7 @@ func (c *compiler) host(h hostEntry) {
 			c.names[name] = entry.From
 			entry.Names = append(entry.Names, name)
 		} else if !h.wrong {
-			c.problem("", runtimes.DuplicateClaim, entry.From, fmt.Sprintf("%s claims the name %s first, so it is not used here; remove one of them", first, name))
+			c.problem(runtimes.HostsFile, runtimes.DuplicateClaim, entry.From, fmt.Sprintf("%s claims the name %s first, so it is not used here; remove one of them", first, name))
 		}
 	}
 	if len(entry.Names) == 0 {
@@ -218,9 +218,12 @@ func (c *compiler) host(h hostEntry) {
 	}
 	ok := !h.wrong
 	if ok && h.service != "" {
-		var why error
-		entry.Addresses, why = c.serviceAddresses(h.service)
-		ok = c.resolved(len(entry.Addresses) > 0, why, "", entry.From, "the entry")
+		answer, why := "", error(nil)
+		if entry.Addresses, answer, why = c.serviceAddresses(h.service); answer != "" {
+			c.addressless(entry, h.service, answer)
+			return
+		}
+		ok = c.resolved(len(entry.Addresses) > 0, why, runtimes.HostsFile, entry.From, "the entry")
 	}
 	if !ok {
 		c.intent.HeldHosts = append(c.intent.HeldHosts, entry.Names...)
@@ -228,6 +231,20 @@ func (c *compiler) host(h hostEntry) {
 	}
 	entry.Addresses = slices.Clone(entry.Addresses)
 	c.intent.Hosts = append(c.intent.Hosts, entry)
+}
+
+// addressless reports an entry whose Service has no address. Its names are neither wanted nor held, so that they leave the file: an address
+// that is the Service's no longer may be another one's by now.
+func (c *compiler) addressless(entry runtimes.HostEntry, service, answer string) {
+	reason, remedy := runtimes.HostsEntry, "give the Service a ClusterIP, or write addresses"
+	if answer == answers[NoService] {
+		reason, remedy = runtimes.UnresolvedReference, "make the Service, or remove the entry"
+	}
+	names := "so " + entry.Names[0] + " is"
+	if len(entry.Names) > 1 {
+		names = "so " + strings.Join(entry.Names, ", ") + " are"
+	}
+	c.problem(runtimes.HostsFile, reason, entry.From, fmt.Sprintf("Service/%s %s, %s not in %s; %s", service, answer, names, runtimes.HostsFile, remedy))
 }
 
 // finish sorts the intent, checks what only the whole of it shows, and hands the result over.

@@ -192,29 +192,56 @@ func dockerCredentials(config []byte, host string) (username, password string, e
 	return "", "", fmt.Errorf("holds a .dockerconfigjson without an entry for %s", host)
 }
 
-// serviceAddresses finds the ClusterIPs of a Service, namespace/name, separated by white space.
-func (l *lookup) serviceAddresses(name string) ([]string, error) {
-	var addresses []string
-	_, why := l.find(group{object: "Service/" + name, keys: [][]string{{ClusterIPs}}, check: func(values map[string][]byte) error {
-		addresses = nil
-		family := map[bool]bool{}
-		for field := range strings.FieldsSeq(string(values[ClusterIPs])) {
-			address, err := netip.ParseAddr(field)
-			if err != nil {
-				return errors.New("has a ClusterIP that is not an IP address")
-			}
-			if !family[address.Is4()] {
-				addresses = append(addresses, address.String())
-			}
-			family[address.Is4()] = true
+// serviceAddresses finds the ClusterIPs of a Service, namespace/name. It has none where the API server says so (answer), or where nobody
+// knows: that is why.
+func (l *lookup) serviceAddresses(name string) (addresses []string, answer string, why error) {
+	_, why = l.find(group{object: "Service/" + name, keys: [][]string{{ClusterIPs}}, check: func(values map[string][]byte) (err error) {
+		addresses, answer = nil, ""
+		switch value := string(values[ClusterIPs]); value {
+		case NoService, Headless, ExternalName:
+			answer = answers[value]
+		default:
+			addresses, err = clusterIPs(value)
 		}
-		if len(addresses) == 0 {
-			return errors.New("has no ClusterIP")
-		}
-		return nil
+		return err
 	}})
-	return addresses, why
+	return addresses, answer, why
 }
 
-// ClusterIPs is the key of the addresses of a Service among values.
+// clusterIPs are the addresses in a text, one of each family.
+func clusterIPs(text string) ([]string, error) {
+	var addresses []string
+	family := map[bool]bool{}
+	for field := range strings.FieldsSeq(text) {
+		address, err := netip.ParseAddr(field)
+		if err != nil {
+			return nil, errors.New("has a ClusterIP that is not an IP address")
+		}
+		if !family[address.Is4()] {
+			addresses = append(addresses, address.String())
+		}
+		family[address.Is4()] = true
+	}
+	if len(addresses) == 0 {
+		return nil, errors.New("has no ClusterIP")
+	}
+	return addresses, nil
+}
+
+// ClusterIPs is the key of the addresses of a Service among values: ClusterIPs with white space between them, or one of the words below.
 const ClusterIPs = "clusterIPs"
+
+// What an API server says of a Service without ClusterIPs. That it says so is another thing than not knowing: the addresses of before are
+// the Service's no longer.
+const (
+	NoService    = "gone"
+	Headless     = "None" // as in its clusterIPs
+	ExternalName = "ExternalName"
+)
+
+// answers are those words for people.
+var answers = map[string]string{
+	NoService:    "is not there",
+	Headless:     "is headless and has no address of its own",
+	ExternalName: "is of type ExternalName and has no address of its own",
+}

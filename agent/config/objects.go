@@ -98,8 +98,8 @@ func unline(errs []Error) {
 }
 
 // With returns the documents with the values that are there for what they reference, under keys such as "Secret/harbor-ca/ca.crt",
-// "ConfigMap/bundle/ca.crt" and "Service/registry/cache/clusterIPs" (addresses with white space between them). They stay the caller's,
-// who must not change them any more.
+// "ConfigMap/bundle/ca.crt" and "Service/registry/cache/clusterIPs" (see ClusterIPs). A value that is not among them is not known, and the
+// last good one counts. They stay the caller's, who must not change them any more.
 func (d Documents) With(values map[string][]byte) Documents {
 	d.values = values
 	return d

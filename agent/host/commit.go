@@ -70,9 +70,10 @@ func (h *Host) commit(was, ahead document, steps []step) error {
 	}
 	now := make(map[string]plan.Sum, len(steps))
 	for _, s := range steps {
-		now[s.Path] = s.New.Sum()
+		now[s.Path] = s.Wrote()
 	}
-	if settled := settle(ahead, now); len(settled.Records) < len(ahead.Records) || len(steps) > fewSteps {
+	shared := slices.ContainsFunc(steps, func(s step) bool { return s.Shared }) // else a block that others take out seems never written
+	if settled := settle(ahead, now); shared || len(settled.Records) < len(ahead.Records) || len(steps) > fewSteps {
 		h.finish(ahead, settled)
 	}
 	return nil

@@ -201,7 +201,7 @@ func TestPlansThatNobodyMayMakeAreRefused(t *testing.T) {
 func TestACommitWithoutNewsWritesNothing(t *testing.T) {
 	h := owned(t)
 	refs := map[string][]byte{"secret/a": []byte("s3cr3t")}
-	pending := []plan.PendingAction{{Runtime: "crio", Action: 1, Since: 7}}
+	pending := []plan.PendingAction{{Runtime: "crio", Action: 1, Moment: plan.Moment{Since: 7}}}
 	check(t, h.Commit(context.Background(), nil, refs, pending))
 	before := sign(h.full(statePath), false)
 	check(t, h.Commit(context.Background(), nil, refs, pending))

@@ -42,7 +42,7 @@ type Host struct {
 	disk     disk
 	lock     *os.File          // held while it is open
 	versions map[string]string // what a program said, by its process or file
-	began    map[int]int64     // the start of each process last seen, in ticks since boot
+	began    map[int]int64     // the start of each process that was found and runs, in ticks since boot
 	looked   map[spot]*glance  // by the last Look
 	// unfinished is what could not be removed when it was given up.
 	unfinished []string

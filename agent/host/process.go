@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,7 +40,6 @@ type proc struct {
 // (proc_stat(5), proc_pid_stat(5)): it may be a second early.
 func (h *Host) Processes(names ...string) ([]runtimes.Process, error) {
 	p := h.proc()
-	clear(h.began)
 	entries, err := os.ReadDir(p.dir)
 	if absent(err) {
 		return nil, nil
@@ -46,6 +47,9 @@ func (h *Host) Processes(names ...string) ([]runtimes.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", reason(err))
 	}
+	maps.DeleteFunc(h.began, func(pid int, _ int64) bool {
+		return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == strconv.Itoa(pid) })
+	})
 	var found []runtimes.Process
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mirrorlet/mirrorlet/agent/plan"
+	"github.com/mirrorlet/mirrorlet/runtimes"
 )
 
 // document is the state as it stands in state.json. While a commit is under way, and after a crash in one, records have a Next.
@@ -26,10 +27,14 @@ type record struct {
 	Wrote  plan.Sum  `json:"wrote,omitzero"`
 	Next   *plan.Sum `json:"next,omitempty"`
 	// Release says that with the write under way the path is its owner's again, whatever stands there.
-	Release  bool   `json:"release,omitempty"`
-	Secret   bool   `json:"secret,omitempty"`
-	Registry string `json:"registry,omitempty"`
-	From     string `json:"from,omitempty"`
+	Release bool `json:"release,omitempty"`
+	Secret  bool `json:"secret,omitempty"`
+	// Shared says that Wrote and Next are of our part alone, and that Before has no content: there is nothing of it to put back.
+	Shared   bool            `json:"shared,omitempty"`
+	Action   runtimes.Action `json:"action,omitempty"`
+	Runtime  string          `json:"runtime,omitempty"`
+	Registry string          `json:"registry,omitempty"`
+	From     string          `json:"from,omitempty"`
 }
 
 // original is a plan.Node with a digest in place of the content.
@@ -63,10 +68,18 @@ func (o original) sum() plan.Sum {
 	return o.node(nil).Sum()
 }
 
+// before is what the path was recognised by when we came: none of a shared file was ours.
+func (r record) before() plan.Sum {
+	if r.Shared {
+		return plan.Sum{}
+	}
+	return r.Before.sum()
+}
+
 // target is what the path is when the write under way is done.
 func (r record) target() plan.Sum {
 	if *r.Next == (plan.Sum{}) {
-		return r.Before.sum()
+		return r.before()
 	}
 	return *r.Next
 }
@@ -79,16 +92,28 @@ func (d document) ahead(steps []step, references map[string][]byte, pending []pl
 		at := d.index(s.Path)
 		if at < 0 {
 			at = d.place(steps[i+1:])
-			d.Records = slices.Insert(d.Records, at, record{Path: s.Path, Before: originalOf(s.was)})
+			d.Records = slices.Insert(d.Records, at, s.record())
 		}
 		r := &d.Records[at]
-		next := s.New.Sum()
-		if next == r.Before.sum() {
+		next := s.Wrote()
+		if next == r.before() {
 			next = plan.Sum{}
 		}
 		r.Next, r.Release, r.Secret, r.Registry, r.From = &next, s.Release, r.Secret || s.Secret, s.Registry, s.From
+		if r.Action, r.Runtime = s.Action, ""; s.Action != runtimes.NoAction {
+			r.Runtime = s.Runtime
+		}
 	}
 	return d
+}
+
+// record is a new one for the step.
+func (s step) record() record {
+	r := record{Path: s.Path, Before: originalOf(s.was), Shared: s.Shared}
+	if s.Shared {
+		r.Before.Digest = ""
+	}
+	return r
 }
 
 // place is where a new record goes, so that records stay in the order of writing: before the first of the paths that are written
@@ -106,15 +131,15 @@ func (d document) index(path string) int {
 	return slices.IndexFunc(d.Records, func(r record) bool { return r.Path == path })
 }
 
-// underWay are the paths of which the state does not know whether they were written.
-func (d document) underWay() []string {
-	var paths []string
+// underWay are the records of which the state does not know whether they were written.
+func (d document) underWay() []record {
+	var all []record
 	for _, r := range d.Records {
 		if r.Next != nil {
-			paths = append(paths, r.Path)
+			all = append(all, r)
 		}
 	}
-	return paths
+	return all
 }
 
 // settle says what became of the writes under way, from what is on the disk now. A path that is as it was to be was written; a path
@@ -145,7 +170,7 @@ func settle(d document, onDisk map[string]plan.Sum) document {
 
 // settleRecord returns the record without Next; a record that wrote nothing is to be dropped.
 func settleRecord(r record, disk plan.Sum) record {
-	before, target, back := r.Before.sum(), r.target(), r.Release || *r.Next == plan.Sum{}
+	before, target, back := r.before(), r.target(), r.Release || *r.Next == plan.Sum{}
 	r.Next, r.Release = nil, false
 	switch {
 	case disk == target && back: // given back

@@ -35,6 +35,9 @@ func (d document) sound() error {
 
 func (r record) sound() error {
 	before := r.Before
+	if r.Shared && (before.Kind == plan.Regular || before.Kind == plan.Absent) && before.Digest == "" { // nothing was kept of it
+		before = original{}
+	}
 	if before.Kind == plan.Symlink && before.Digest == "" { // the target stands in full
 		before = original{}
 	}

@@ -12,13 +12,15 @@ import (
 	"time"
 
 	"github.com/mirrorlet/mirrorlet/agent/plan"
+	"github.com/mirrorlet/mirrorlet/runtimes"
 )
 
 const (
 	statePath    = folder + "/state.json"
 	originalsDir = folder + "/originals"
-	// stateVersion changes when an older program would misread the state.
-	stateVersion = 1
+	// stateVersion is the newest that this program knows. Each state is written with the oldest that can say it, so that an older program goes
+	// on where it can, and says why where it cannot.
+	stateVersion = 2
 )
 
 // ErrStateVersion says that a mirrorlet of another version wrote the state. What it means is not guessed at: nothing can be changed, and
@@ -50,7 +52,8 @@ func (h *Host) loadState() (plan.State, error) {
 			return plan.State{}, err
 		}
 		s.Records = append(s.Records, plan.Record{
-			Path: r.Path, Before: r.Before.node(content), Wrote: r.Wrote, Secret: r.Secret, Registry: r.Registry, From: r.From,
+			Path: r.Path, Before: r.Before.node(content), Wrote: r.Wrote, Secret: r.Secret, Shared: r.Shared, Action: r.Action, Runtime: r.Runtime,
+			Registry: r.Registry, From: r.From,
 		})
 	}
 	return s, nil
@@ -69,14 +72,18 @@ func (h *Host) settled() (document, error) {
 	return settle(d, onDisk), nil
 }
 
-func (h *Host) sums(paths []string) (map[string]plan.Sum, error) {
-	sums := make(map[string]plan.Sum, len(paths))
-	for _, p := range paths {
-		n, err := h.Node(p)
+// sums looks at the paths of records.
+func (h *Host) sums(records []record) (map[string]plan.Sum, error) {
+	sums := make(map[string]plan.Sum, len(records))
+	for _, r := range records {
+		n, err := h.Node(r.Path)
 		if err != nil {
 			return nil, err
 		}
-		sums[p] = n.Sum()
+		sums[r.Path] = n.Sum()
+		if r.Shared {
+			sums[r.Path] = n.Part()
+		}
 	}
 	return sums, nil
 }
@@ -108,8 +115,8 @@ func parseState(content []byte) (document, error) {
 	if err := json.Unmarshal(content, &any); err != nil {
 		return document{}, broken(err)
 	}
-	if any.Version != stateVersion {
-		return document{}, fmt.Errorf("%w: %s has version %d, and this mirrorlet knows version %d; run the one that wrote it, to uninstall as well",
+	if any.Version < 1 || any.Version > stateVersion {
+		return document{}, fmt.Errorf("%w: %s has version %d, and this mirrorlet knows versions up to %d; run the one that wrote it, to uninstall as well",
 			ErrStateVersion, statePath, any.Version, stateVersion)
 	}
 	var d document
@@ -132,7 +139,7 @@ func broken(err error) error {
 
 // original returns the content that was kept for a record; none for what is not a file.
 func (h *Host) original(r record) ([]byte, error) {
-	if r.Before.Kind != plan.Regular {
+	if r.Before.Kind != plan.Regular || r.Shared {
 		return nil, nil
 	}
 	path := originalPath(r.Before.Digest)
@@ -163,16 +170,25 @@ func (h *Host) writeState(d document, synced bool) error {
 		err = h.disk.syncFolder(h.full(folder))
 	}
 	h.state.signature = signature{}
-	if d.Version = stateVersion; err == nil { // whoever else writes it holds the lock
+	if d.Version = d.version(); err == nil { // whoever else writes it holds the lock
 		h.state.signature, h.state.document = sign(h.full(statePath), false), d
 	}
 	return wrap("write "+statePath, err)
 }
 
 func encodeState(d document) ([]byte, error) {
-	d.Version = stateVersion
+	d.Version = d.version()
 	content, err := json.Marshal(d)
 	return append(content, '\n'), err
+}
+
+// version is the oldest that can say what the state says: version 2 has files of which only a part is ours, and actions.
+func (d document) version() int {
+	second := slices.ContainsFunc(d.Records, func(r record) bool { return r.Shared || r.Action != runtimes.NoAction })
+	if second || len(d.Pending)+len(d.PendingNext) > 0 {
+		return 2
+	}
+	return 1
 }
 
 // keepOriginals saves what the new records of ahead have as their original, so that it lasts before anything is overwritten. It
@@ -180,7 +196,7 @@ func encodeState(d document) ([]byte, error) {
 func (h *Host) keepOriginals(steps []step, was, ahead document) error {
 	var kept bool
 	for _, s := range steps {
-		if s.was.Kind != plan.Regular || was.index(s.Path) >= 0 {
+		if s.was.Kind != plan.Regular || s.Shared || was.index(s.Path) >= 0 {
 			continue
 		}
 		if err := h.keepOriginal(s, ahead.Records[ahead.index(s.Path)].Before.Digest); err != nil {

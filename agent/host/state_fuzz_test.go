@@ -39,8 +39,9 @@ func FuzzAStateIsReadAsItWasWrittenOrRefused(f *testing.F) {
 	})
 }
 
-// normal is a document as it comes back: an empty list or map is none.
+// normal is a document as it comes back: an empty list or map is none, and the version the oldest that will do.
 func normal(d document) document {
+	d.Version = d.version()
 	if len(d.Made) == 0 {
 		d.Made = nil
 	}
@@ -61,7 +62,7 @@ func normal(d document) document {
 
 func TestTheStatesOfReleasesAreReadOrRefused(t *testing.T) {
 	for file, accepted := range map[string]bool{
-		"v0.json": false, "v1.json": true, "v1-under-way.json": true, "v1-with-more.json": false, "v1-of-newer-words.json": false, "v2.json": false,
+		"v0.json": false, "v1.json": true, "v1-under-way.json": true, "v1-with-more.json": false, "v1-of-newer-words.json": false, "v2.json": true, "v3.json": false,
 		"v1-leads-out.json": false, "v1-twice.json": false,
 	} {
 		content, err := os.ReadFile("testdata/state/" + file)

@@ -27,7 +27,7 @@ func TestAStateThatCannotBeReadIsNeverTakenForEmpty(t *testing.T) {
 	for name, c := range map[string]struct{ content, message string }{
 		"empty":              {"", "damaged"},
 		"cut off":            {`{"version":1,"records":[{"path":"/etc/ho`, "damaged"},
-		"of a newer version": {`{"version":2,"new":true}`, "version 2"},
+		"of a newer version": {`{"version":3,"new":true}`, "version 3"},
 		"without a version":  {`{}`, "version 0"},
 		"unknown key":        {`{"version":1,"recordz":[]}`, "damaged"},
 		"path out of root":   {`{"version":1,"records":[{"path":"/../etc/shadow"}]}`, "damaged"},
@@ -104,7 +104,7 @@ func TestNoSecretIsInAnError(t *testing.T) {
 
 func TestPendingActionsOfACommitThatFailedAreNotKept(t *testing.T) {
 	h := owned(t)
-	old := []plan.PendingAction{{Runtime: "crio", Action: 1, Since: 7}}
+	old := []plan.PendingAction{{Runtime: "crio", Action: 1, Moment: plan.Moment{Since: 7}}}
 	check(t, h.Commit(context.Background(), nil, nil, old))
 	h.disk = &meddler{h.disk, func() { write(t, h, "/etc/hosts", "a moment ago", 0o640) }}
 	todo := changes(t, h, []want{{"/etc/hosts", file("x")}})

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/mirrorlet/mirrorlet/runtimes"
 )
@@ -59,12 +58,6 @@ func Build(in Input) (Plan, error) {
 	if host.err != nil {
 		return p, host.err
 	}
-	for _, h := range in.Intent.Hosts {
-		p.Problems = append(p.Problems, runtimes.Problem{
-			Reason: runtimes.HostsEntry, From: h.From,
-			Message: strings.Join(h.Names, ", ") + ": entries of /etc/hosts are not written by this version; not applied",
-		})
-	}
 	changes, problems, err := Diff(in, files)
 	p.Changes, p.Problems = changes, append(p.Problems, problems...)
 	return p, err
@@ -80,6 +73,9 @@ func Leave(state State, node func(path string) (Node, error)) (Plan, error) {
 // ever left that mentions a missing one; what belongs to a held registry stays as it is.
 func Diff(in Input, files []runtimes.File) ([]Change, []runtimes.Problem, error) {
 	d := differ{Input: in, needed: map[string]bool{}}
+	if err := d.hosts(); err != nil { // first: the files name mirrors that are found by it
+		return nil, nil, &Obstacle{runtimes.HostsFile, runtimes.HostsFile, err}
+	}
 	for _, f := range files {
 		if err := d.write(f); err != nil {
 			return nil, nil, &Obstacle{f.Path, f.Registry, err}
@@ -151,7 +147,7 @@ func (d *differ) write(f runtimes.File) error {
 		d.problem(record, "was changed by somebody else and is put back; change the MirrorConfig instead")
 	}
 	d.changes = append(d.changes, Change{
-		Path: f.Path, Old: now, New: want, Secret: f.Secret, Action: f.Action, Registry: f.Registry, From: f.From,
+		Path: f.Path, Old: now, New: want, Secret: f.Secret, Action: f.Action, Runtime: f.Runtime, Registry: f.Registry, From: f.From,
 	})
 	return nil
 }
@@ -190,7 +186,15 @@ func (d *differ) giveBack(r Record) error {
 	if err != nil {
 		return err
 	}
-	back := Change{Path: r.Path, Old: now, New: r.Before, Secret: r.Secret, Registry: r.Registry, From: r.From, Release: true}
+	back := Change{
+		Path: r.Path, Old: now, New: r.Before, Secret: r.Secret, Shared: r.Shared, Action: r.Action, Runtime: r.Runtime, Registry: r.Registry,
+		From: r.From, Release: true,
+	}
+	if r.Shared {
+		back.New, err = withoutBlock(now, r)
+		d.changes = append(d.changes, back)
+		return err
+	}
 	if ours(r, now) || now.Kind == Absent && r.Before.Kind != Directory {
 		d.changes = append(d.changes, back)
 		return nil
@@ -215,7 +219,7 @@ func (d *differ) problem(r Record, message string) {
 	d.problems = append(d.problems, runtimes.Problem{Registry: r.Registry, Reason: runtimes.ForeignEdit, From: r.Path, Message: r.Path + " " + message})
 }
 
-// ours says that a path holds what we wrote, what we were about to write, or what was there before us.
+// ours says that a path that is not shared holds what we wrote, what we were about to write, or what was there before us.
 func ours(r Record, now Node) bool {
 	s := now.Sum()
 	return s == r.Wrote || r.Next != nil && s == *r.Next || s == r.Before.Sum()

@@ -75,8 +75,12 @@ type Change struct {
 	Path     string // absolute, as the host sees it
 	Old, New Node
 	Secret   bool // the content is nobody's to see
+	// Shared says that of this file only our part is ours; the rest is its owner's, and others edit it at any time.
+	Shared bool
+	// Action is what Runtime needs when the change is made.
 	Action   runtimes.Action
-	Registry string // the prefix for whose sake; or ""
+	Runtime  string
+	Registry string // the prefix for whose sake, or runtimes.HostsFile; or ""
 	From     string // the claim behind it
 	// Release says that the path is its owner's again: its record goes when the change is made.
 	Release bool
@@ -87,13 +91,27 @@ type Change struct {
 // Silent says that the path stays as it is: only the state changes.
 func (c Change) Silent() bool { return c.Old.Same(c.New) }
 
+// Wrote is what the change is recognised by when it is made: of a shared file our part alone.
+func (c Change) Wrote() Sum {
+	if c.Shared {
+		return c.New.Part()
+	}
+	return c.New.Sum()
+}
+
 // Record is what the state knows of one path of ours: whose it was, what we wrote, what we are about to write.
 type Record struct {
-	Path     string
-	Before   Node // the owner's, whole; its content is kept as long as the record is
-	Wrote    Sum  // what we wrote last; zero while the first write is under way
-	Next     *Sum // what we are about to write, until that is done; a zero Sum means to put Before back
-	Secret   bool
+	Path   string
+	Before Node // the owner's, whole; its content is kept as long as the record is, but not that of a shared file
+	Wrote  Sum  // what we wrote last; zero while the first write is under way
+	Next   *Sum // what we are about to write, until that is done; a zero Sum means to put Before back
+	Secret bool
+	// Shared says that Wrote and Next are those of our part of the file alone, and that what goes back on leaving is not Before but what
+	// is there then, without our part.
+	Shared bool
+	// Action is what Runtime needs when the file goes back.
+	Action   runtimes.Action
+	Runtime  string
 	Registry string
 	From     string
 }
@@ -105,13 +123,6 @@ type State struct {
 	References map[string][]byte
 	// Pending are the actions that a commit asked for and that are not known to have happened.
 	Pending []PendingAction
-}
-
-// PendingAction is a reload or a restart that must still happen.
-type PendingAction struct {
-	Runtime string          `json:"runtime"`
-	Action  runtimes.Action `json:"action"`
-	Since   int64           `json:"since"` // Unix seconds
 }
 
 // Record returns what the state knows of a path.

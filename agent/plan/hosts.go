@@ -3,7 +3,8 @@ package plan
 import (
 	"bytes"
 	"fmt"
-	"strings"
+
+	"github.com/txn2/txeh"
 
 	"github.com/mirrorlet/mirrorlet/runtimes"
 )
@@ -19,61 +20,106 @@ const (
 // entries there is no block. Every other byte stays as it is, line ends and a missing last newline too, so that taking the block out
 // gives back what was there before it. It is an error if there is more than one block, or half of one: then somebody has to look.
 func HostsFile(old []byte, entries []runtimes.HostEntry) ([]byte, error) {
-	before, after, joined, err := aroundBlock(old)
+	f, err := splitHosts(old)
 	if err != nil {
 		return nil, err
 	}
+	return f.with(entries), nil
+}
+
+// hostsParts is a hosts file as what stands before our block, the block with its two marks, and what stands after it. Without a block all
+// stands before it.
+type hostsParts struct {
+	before, block, after []byte
+	joined               bool // the block brought a newline with it
+}
+
+// with is HostsFile.
+func (f hostsParts) with(entries []runtimes.HostEntry) []byte {
 	var b bytes.Buffer
-	b.Grow(len(old) + 64*len(entries) + 200)
-	b.Write(before)
+	b.Grow(len(f.before) + len(f.after) + 64*len(entries) + 200)
+	b.Write(f.before)
 	if len(entries) == 0 {
-		b.Write(after)
-		return b.Bytes(), nil
+		b.Write(f.after)
+		return b.Bytes()
 	}
 	begin := hostsBegin
-	if joined || len(before) > 0 && before[len(before)-1] != '\n' {
+	if f.joined || len(f.before) > 0 && f.before[len(f.before)-1] != '\n' {
 		begin = "\n" + hostsJoined
 	}
 	fmt.Fprintln(&b, begin)
 	for _, e := range entries {
 		for _, address := range e.Addresses {
-			fmt.Fprintf(&b, "%s %s\n", address, strings.Join(e.Names, " "))
+			b.WriteString(hostsLine(address, e.Names))
 		}
 	}
 	fmt.Fprintln(&b, hostsEnd)
-	b.Write(after)
-	return b.Bytes(), nil
+	b.Write(f.after)
+	return b.Bytes()
 }
 
-// aroundBlock returns what stands before and after our block, and whether the block brought a newline with it. Without a block all
-// stands before it.
-func aroundBlock(old []byte) (before, after []byte, joined bool, err error) {
-	begin, end, size := -1, -1, 0
+// hostsLine is one line of the block, with its end.
+func hostsLine(address string, names []string) string {
+	empty := ""
+	h, err := txeh.NewHosts(&txeh.HostsConfig{RawText: &empty, MaxHostsPerLine: -1})
+	if err != nil {
+		panic(err) // it reads no file, and no line is an error (txeh 1.7.0 txeh.go ParseHostsFromString)
+	}
+	h.AddHosts(address, names)
+	return h.RenderHostsFile()
+}
+
+// lines are those of the block, without its marks.
+func (f hostsParts) lines() []byte {
+	_, rest, _ := bytes.Cut(f.block, []byte("\n"))
+	return rest[:bytes.LastIndex(rest, []byte(hostsEnd))]
+}
+
+// splitHosts finds our block.
+func splitHosts(old []byte) (hostsParts, error) {
+	begin, end, joined := -1, -1, false
 	for at, line := range lines(old) {
 		switch text := bytes.TrimRight(line, "\r\n"); string(text) {
 		case hostsBegin, hostsJoined:
 			if begin >= 0 {
-				return nil, nil, false, fmt.Errorf("the line %q is there twice; remove one of the two blocks", text)
+				return hostsParts{}, fmt.Errorf("the line %q is there twice; remove one of the two blocks", text)
 			}
 			begin, joined = at, string(text) == hostsJoined
 		case hostsEnd:
 			if begin < 0 || end >= 0 {
-				return nil, nil, false, fmt.Errorf("the line %q has no beginning before it; remove it", text)
+				return hostsParts{}, fmt.Errorf("the line %q has no beginning before it; remove it", text)
 			}
-			end, size = at, len(line)
+			end = at + len(line)
 		}
 	}
 	switch {
 	case begin < 0:
-		return old, nil, false, nil
+		return hostsParts{before: old}, nil
 	case end < 0:
-		return nil, nil, false, fmt.Errorf("the block that begins with %q has no end; remove it", hostsBegin)
+		return hostsParts{}, fmt.Errorf("the block that begins with %q has no end; remove it", hostsBegin)
 	}
-	before, after = old[:begin], old[end+size:]
-	if joined = joined && len(after) == 0; joined { // else somebody has gone on writing after the block, and needs the newline
-		before = bytes.TrimSuffix(before, []byte("\n"))
+	f := hostsParts{before: old[:begin], block: old[begin:end], after: old[end:]}
+	if f.joined = joined && len(f.after) == 0; f.joined { // else somebody has gone on writing after the block, and needs the newline
+		f.before = bytes.TrimSuffix(f.before, []byte("\n"))
 	}
-	return before, after, joined, nil
+	return f, nil
+}
+
+// Part is what our part of a shared file is recognised by, which is the lines between the marks: the marks depend on what stands around
+// them. It is zero where there is no block; marks that somebody broke are like nothing of ours.
+func (n Node) Part() Sum {
+	if n.Kind != Regular {
+		return Sum{}
+	}
+	f, err := splitHosts(n.Content)
+	switch {
+	case err != nil:
+		return Sum{Kind: Regular, Digest: digest(n.Content)}
+	case f.block == nil:
+		return Sum{}
+	default:
+		return Sum{Kind: Regular, Digest: digest(f.lines())}
+	}
 }
 
 // lines yields each line with its end, and where it begins.

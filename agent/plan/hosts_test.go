@@ -44,8 +44,8 @@ func TestOnlyOurBlockOfAHostsFileChanges(t *testing.T) {
 func roundTrip(t *testing.T, old string) {
 	t.Helper()
 	with := hostsFile(t, old, one)
-	if !strings.HasPrefix(with, old) || !strings.Contains(with, "\n10.1.2.3 mirror.example\nfd00::1 mirror.example\n") {
-		t.Errorf("%q becomes %q", old, with)
+	if !strings.HasPrefix(with, old) || !strings.Contains(with, "\n10.1.2.3         mirror.example\nfd00::1          mirror.example\n") {
+		t.Errorf("%.200q becomes %.400q", old, with)
 	}
 	if again := hostsFile(t, with, one); again != with {
 		t.Errorf("a second time it becomes %q", again)

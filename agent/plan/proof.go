@@ -15,6 +15,9 @@ import (
 func (in Input) render(intent runtimes.Intent, without fs.FS) (files []runtimes.File, problems []runtimes.Problem) {
 	for _, f := range in.Found {
 		rendered, told := f.Runtime.Render(f.Facts, without, intent)
+		for i := range rendered {
+			rendered[i].Runtime = f.Facts.Runtime
+		}
 		files = append(files, rendered...)
 		problems = append(append(problems, f.Problems...), told...)
 	}

@@ -11,10 +11,14 @@ import (
 )
 
 // Without shows a host as it would be without Mirrorlet: what the state says we wrote is shown as it was before. A folder that we
-// made is there only if somebody else put something into it. So what a runtime finds there is always the owner's.
+// made is there only if somebody else put something into it. So what a runtime finds there is always the owner's. A shared file is shown
+// as it is: no runtime reads one.
 func Without(host fs.FS, state State) fs.FS {
 	v := view{host, make(map[string]Node, len(state.Records)), map[string]bool{}}
 	for _, r := range state.Records {
+		if r.Shared {
+			continue
+		}
 		name := strings.TrimPrefix(r.Path, "/")
 		v.before[name] = r.Before
 		v.folders[name] = r.Wrote.Kind == Directory || r.Next != nil && r.Next.Kind == Directory

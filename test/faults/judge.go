@@ -52,11 +52,22 @@ func (s Story) lost(now Tree, state plan.State) []string {
 	var wrong []string
 	for path, n := range s.Pristine {
 		r, ok := state.Record(path)
+		if ok && r.Shared {
+			n, now[path] = without(n), without(now[path])
+		}
 		if now[path] != n && (!ok || keptAs(r.Before) != n) {
 			wrong = append(wrong, fmt.Sprintf("%s of the owner is lost", path))
 		}
 	}
 	return wrong
+}
+
+// without is a shared file without the program's part: the rest is its owner's, and stays in its place.
+func without(n Node) Node {
+	if rest, err := plan.HostsFile([]byte(n.Content), nil); err == nil {
+		n.Content = string(rest)
+	}
+	return n
 }
 
 // keptAs is a node that is remembered, as one of a tree.

@@ -25,12 +25,18 @@ func told(t *testing.T) (Program, []Story) {
 	_, err := exec.LookPath("mkfs.ext4")
 	lab.Need(t, err)
 	l := lab.Start(t)
-	program, err := site.Build(t.TempDir())
+	folder := t.TempDir()
+	stories, err := ContainerdStories(folder, l.CA.PEM)
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := t.TempDir()
-	stories, err := ContainerdStories(folder, l.CA.PEM)
+	return tell(t, folder, ContainerdHost(l.CA.PEM), stories), stories
+}
+
+// tell builds the program and tells stories once without a fault.
+func tell(t *testing.T, folder string, pristine Tree, stories []Story) Program {
+	t.Helper()
+	program, err := site.Build(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,10 +44,10 @@ func told(t *testing.T) (Program, []Story) {
 	if err := os.Mkdir(scratch, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Program(program).Tell(scratch, ContainerdHost(l.CA.PEM), stories); err != nil {
+	if err := Program(program).Tell(scratch, pristine, stories); err != nil {
 		t.Fatal(err)
 	}
-	return Program(program), stories
+	return Program(program)
 }
 
 // ram is a folder in memory.
