@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,6 +83,9 @@ func started(t *testing.T, a *Agent) (reloads <-chan string, end func()) {
 	must(t, err)
 	in, err := cmd.StdinPipe()
 	must(t, err)
+	heard := make(chan os.Signal, 1) // where this process was started to ignore SIGHUP, as by nohup, its children would ignore it as well
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 	must(t, cmd.Start())
 	end = func() { _ = cmd.Process.Kill(); _ = cmd.Wait(); _ = in.Close() }
 	t.Cleanup(end)

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +35,9 @@ func daemon(t *testing.T, h *Host) (runtimes.Process, <-chan string) {
 	check(t, err)
 	in, err := cmd.StdinPipe()
 	check(t, err)
+	heard := make(chan os.Signal, 1) // where this process was started to ignore SIGHUP, as by nohup, its children would ignore it as well
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 	check(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait(); _ = in.Close() })
 	said := make(chan string)

@@ -44,6 +44,11 @@ func (h *Host) forget(made []string) error {
 		return h.forgetFiles()
 	}
 	around := filepath.Dir(top)
+	done, err := alone(h.full(around))
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", top, err)
+	}
+	defer done()
 	temp := tempName(h.full(around))
 	if err := h.disk.rename(h.full(top), temp); err != nil {
 		return fmt.Errorf("remove %s: %w", top, reason(err))

@@ -8,14 +8,25 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/mirrorlet/mirrorlet/agent/plan"
 )
 
 // settleIn makes /var/lib/mirrorlet, and the folders around it, where they are missing. They are built under another name and appear
-// with a state in them that says they are ours: so not even a crash makes us forget what to remove on leaving.
+// with a state in them that says they are ours: so not even a crash makes us forget what to remove on leaving. Two that arrive at once
+// take turns, or one would sweep up what the other is building.
 func (h *Host) settleIn() error {
 	missing, err := h.missing(folder)
 	if err != nil || len(missing) == 0 {
+		return err
+	}
+	done, err := alone(h.full(filepath.Dir(missing[0])))
+	if err != nil {
+		return fmt.Errorf("make %s: %w", missing[0], err)
+	}
+	defer done()
+	if missing, err = h.missing(folder); err != nil || len(missing) == 0 {
 		return err
 	}
 	top := missing[0]
@@ -33,6 +44,22 @@ func (h *Host) settleIn() error {
 		return fmt.Errorf("make %s: %w", top, err)
 	}
 	return wrap("make "+top, h.disk.syncFolder(h.full(filepath.Dir(top))))
+}
+
+// alone waits until nobody else arrives at, or leaves, what is in a folder, and returns what ends its turn.
+func alone(full string) (done func(), err error) {
+	d, err := os.OpenFile(full, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, reason(err)
+	}
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		_ = d.Close()
+		return nil, fmt.Errorf("lock %s: %w", filepath.Base(full), err)
+	}
+	return func() { _ = d.Close() }, nil
 }
 
 // missing are the folders that are not there, from the outermost to the given one.
