@@ -40,7 +40,7 @@ func TestSecretsAreInFilesForRootAndNowhereElse(t *testing.T) {
 	m.apply(s.broken())
 	m.awaits("{.status.configs[0].name}", "broken")
 	m.kubectl("delete", "secret", "robot", "--namespace="+site.Namespace)
-	m.awaits(`{.status.problems[?(@.registry=="registry.example")].reason}`, "UnresolvedReference")
+	m.awaits(`{.status.problems[?(@.message=="Secret/robot is not there; the last good value stays in use, put it right")].reason}`, "UnresolvedReference")
 	s.hidden("in trouble", "password", "docker config", "client key")
 
 	m.kubectl("label", "node", m.Name, "mirrorlet.dev/enabled=false", "--overwrite")
