@@ -51,6 +51,7 @@ func (a *Agent) act(ctx context.Context, report *Report) error {
 func (a *Agent) still(ctx context.Context, p plan.PendingAction) (bool, error) {
 	now := a.Uptime()
 	process, err := a.daemon(p.Runtime)
+	failed := a.actions.backoff.waits(p.Runtime, p.Action.String(), now)
 	switch {
 	case err != nil:
 		return true, err
@@ -59,8 +60,8 @@ func (a *Agent) still(ctx context.Context, p plan.PendingAction) (bool, error) {
 		return false, nil
 	case p.Action != runtimes.Reload:
 		return true, errRestart
-	case a.actions.backoff.waits(p.Runtime, p.Action.String(), now) != nil:
-		return true, a.actions.backoff.waits(p.Runtime, p.Action.String(), now)
+	case failed != nil:
+		return true, failed
 	case a.actions.paced(p.Runtime, now):
 		return true, nil
 	}
